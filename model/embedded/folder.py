@@ -37,6 +37,7 @@ def write_pipeline(drawer: Drawer, vae: AutoencoderKL, tokenizer: CLIPTokenizer,
     )
     pipeline.save_pretrained(folder)
     _load_text_encoder_in_full_precision(folder)
+    _forget_where_it_was_trained(folder)
     _keep_compact_tokenizer(words, folder / TOKENIZER_FOLDER)
     text = json.dumps(GENERATION_DEFAULTS, indent=2)
     (folder / "generation_config.json").write_text(text + "\n")
@@ -48,6 +49,14 @@ def _load_text_encoder_in_full_precision(folder: Path) -> None:
     path = folder / "text_encoder" / "config.json"
     configuration = json.loads(path.read_text())
     path.write_text(json.dumps({**configuration, "dtype": "float32"}, indent=2) + "\n")
+
+
+def _forget_where_it_was_trained(folder: Path) -> None:
+    """diffusers notes the path that a part was loaded from, which says nothing to anyone else."""
+    path = folder / "vae" / "config.json"
+    configuration = json.loads(path.read_text())
+    configuration.pop("_name_or_path", None)
+    path.write_text(json.dumps(configuration, indent=2) + "\n")
 
 
 def _keep_compact_tokenizer(words: Path, folder: Path) -> None:

@@ -24,13 +24,13 @@ SIGNAL_CAP: Final = 5.0
 class DenoiserSettings:
     """Batch size, most steps, most minutes, peak learning rate, pool size and how often a pool is used."""
 
-    batch: int = 1024
-    steps: int = 12000
-    minutes: float = 15.0
+    batch: int = 768
+    steps: int = 13412
+    minutes: float = 240.0
     rate: float = 1e-3
     average: float = 0.9995
     pool: int = 262144
-    uses: int = 10
+    uses: int = 20
     log_every: int = 100
     save_every: int = 1000
     compile: bool = False

@@ -20,6 +20,7 @@ from .render import Renderer
 from .training import Average, Budget, Stepper, compiled, log, mixed_precision
 
 LARGEST_LATENT_NOISE: Final = 0.1
+SILENT_CHANNEL: Final = 0.05
 EDGE_WEIGHT: Final = 0.7
 SQUARE_WEIGHT: Final = 0.5
 DIVERGENCE_WEIGHT: Final = 1e-6
@@ -32,8 +33,8 @@ class VaeSettings:
     """Batch size, most steps, most minutes, peak learning rate and how the weights are averaged."""
 
     batch: int = 128
-    steps: int = 6000
-    minutes: float = 6.0
+    steps: int = 7454
+    minutes: float = 60.0
     rate: float = 2e-3
     average: float = 0.998
     log_every: int = 100
@@ -119,6 +120,8 @@ def whitened(vae: Any, renderer: Renderer, generator: np.random.Generator, batch
     means = torch.cat([moments(vae, part)[0] for part in pictures])
     before = signal_to_noise(decoded(vae, means[:batch]).clamp(-1, 1), pictures[0])
     centre, spread = means.mean((0, 2, 3)), means.std((0, 2, 3))
+    # A channel that the decoder ignores stays silent: made as loud as the others, the denoiser would learn its noise.
+    spread = torch.where(spread < SILENT_CHANNEL * spread.max(), torch.ones_like(spread), spread)
     entry, leave = vae.quant_conv, vae.post_quant_conv
     entry.weight[:LATENT_CHANNELS] /= spread[:, None, None, None]
     entry.bias[:LATENT_CHANNELS] = (entry.bias[:LATENT_CHANNELS] - centre) / spread
