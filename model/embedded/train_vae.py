@@ -14,7 +14,7 @@ import torch.nn.functional as functional
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from .networks import LATENT_CHANNELS, make_vae
+from .networks import INITIAL_LOG_VARIANCE, LATENT_CHANNELS, make_vae
 from .plan import Mix, random_plan
 from .render import Renderer
 from .training import Average, Budget, Stepper, compiled, log, mixed_precision
@@ -120,15 +120,27 @@ def whitened(vae: Any, renderer: Renderer, generator: np.random.Generator, batch
     means = torch.cat([moments(vae, part)[0] for part in pictures])
     before = signal_to_noise(decoded(vae, means[:batch]).clamp(-1, 1), pictures[0])
     centre, spread = means.mean((0, 2, 3)), means.std((0, 2, 3))
-    # A channel that the decoder ignores stays silent: made as loud as the others, the denoiser would learn its noise.
-    spread = torch.where(spread < SILENT_CHANNEL * spread.max(), torch.ones_like(spread), spread)
     entry, leave = vae.quant_conv, vae.post_quant_conv
     entry.weight[:LATENT_CHANNELS] /= spread[:, None, None, None]
     entry.bias[:LATENT_CHANNELS] = (entry.bias[:LATENT_CHANNELS] - centre) / spread
     entry.bias[LATENT_CHANNELS:] -= 2 * spread.log()
     leave.bias += leave.weight[:, :, 0, 0] @ centre
     leave.weight *= spread[None, :, None, None]
+    silence(vae, spread < SILENT_CHANNEL * spread.max())
     after = signal_to_noise(decoded(vae, moments(vae, pictures[0])[0]).clamp(-1, 1), pictures[0])
     log("vae_whitened", psnr_before=before, psnr_after=after, spread=[round(s, 3) for s in spread.tolist()])
     result: AutoencoderKL = vae
     return result
+
+
+def silence(vae: Any, channels: Tensor) -> None:
+    """Switch off the channels that the decoder learnt to ignore.
+
+    Made as loud as the others, the denoiser would learn their noise; and their posterior is so wide that
+    image-to-image, which samples it, would drown the picture.
+    """
+    entry = vae.quant_conv
+    for half, bias in ((0, 0.0), (LATENT_CHANNELS, INITIAL_LOG_VARIANCE)):
+        rows = half + channels.nonzero().flatten()
+        entry.weight[rows] = 0.0
+        entry.bias[rows] = bias
