@@ -1,4 +1,6 @@
-"""The sentences that the model learns: size, colour, style, object and background, said in a few ways."""
+"""The sentences that the model learns: size, colour, style, object and background, said in a few
+ways.
+"""
 
 from dataclasses import dataclass
 
@@ -15,7 +17,13 @@ class Wording:
 
 
 def caption(
-    noun: str, *, size: str = "", colour: str = "", style: str = "", background: str = "", wording: Wording = Wording()
+    noun: str,
+    *,
+    size: str = "",
+    colour: str = "",
+    style: str = "",
+    background: str = "",
+    wording: Wording = Wording(),
 ) -> str:
     """Say what a picture shows. An empty word is left out; an unnamed style means the first one."""
     leads = bool(style) and wording.style < 0.3

@@ -1,7 +1,8 @@
 """What the embedded model can draw, for people and for the server's command line.
 
-Imports no torch: listing names must be instant. The names come from catalogue.json, which the data preparation
-wrote; ``number`` is an object's place there and decides the backgrounds that training held out.
+Imports no torch: listing names must be instant. The names come from catalogue.json, which the data
+preparation wrote; ``number`` is an object's place there and decides the backgrounds that training
+held out.
 """
 
 import json
@@ -19,12 +20,16 @@ from .palette import BACKGROUND_NAMES, OBJECT_COLOUR_NAMES, SIZE_NAMES, STYLES
 
 CATALOGUE_FILE: Final = Path(__file__).parent / "catalogue.json"
 WIDEST: Final = 100
-HELP: Final = "A prompt names one object, and if you like a size, a colour, a style and a background."
+HELP: Final = (
+    "A prompt names one object, and if you like a size, a colour, a style and a background."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueObject:
-    """One object by the name that a prompt uses; ``recolours`` says whether a prompt may change its colour."""
+    """One object by the name that a prompt uses; ``recolours`` says whether a prompt may change
+    its colour.
+    """
 
     number: int
     name: str
@@ -51,7 +56,9 @@ def catalogue() -> Catalogue:
 
 
 def list_objects(search: str = "") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Categories in the catalogue's order with the names that contain ``search``; empty categories are left out."""
+    """Categories in the catalogue's order with the names that contain ``search``; empty categories
+    are left out.
+    """
     found = [each for each in catalogue().objects if search.lower() in each.name]
     order = list(dict.fromkeys(each.category for each in catalogue().objects))
     found.sort(key=lambda each: (order.index(each.category), each.number))
@@ -83,7 +90,9 @@ def _help(width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int) -> str:
-    return textwrap.fill(text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    return textwrap.fill(
+        text, width, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
 
 
 if __name__ == "__main__":

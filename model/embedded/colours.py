@@ -68,7 +68,9 @@ def describe_colour(picture: NDArray[np.uint8]) -> ColourOfObject:
     if len(opaque) < 20:
         return ColourOfObject(0.0, 0.0, 0.0)
     hue, chroma = hue_and_chroma(opaque)
-    shares = [float((chroma * (hue_distance(hue, centre) < NEAR)).sum()) for centre in range(0, 360, 5)]
+    shares = [
+        float((chroma * (hue_distance(hue, centre) < NEAR)).sum()) for centre in range(0, 360, 5)
+    ]
     near = hue_distance(hue, 5.0 * int(np.argmax(shares))) < NEAR
     mean = np.angle((chroma * near * np.exp(1j * np.deg2rad(hue))).sum(), deg=True) % 360
     share = max(shares) / max(float(chroma.sum()), 1e-6)

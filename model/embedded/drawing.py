@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from diffusers import AutoPipelineForText2Image
 from PIL import Image
+
+from .libraries import AutoPipelineForText2Image, Pipeline
 
 DRAWN_AT_ONCE: Final = 8
 
 
-def open_pipeline(folder: Path) -> Any:
+def open_pipeline(folder: Path) -> Pipeline:
     """Load a pipeline folder in float32 for the CPU, without progress bars."""
     pipeline = AutoPipelineForText2Image.from_pretrained(folder, torch_dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
@@ -23,11 +24,17 @@ def generation_defaults(folder: Path) -> dict[str, Any]:
     return defaults
 
 
-def draw(pipeline: Any, prompts: list[str], *, seed: int, **settings: Any) -> list[Image.Image]:
-    """Draw each prompt with the generator seed + position: a picture does not depend on the batch it is in."""
+def draw(
+    pipeline: Pipeline, prompts: list[str], *, seed: int, **settings: Any
+) -> list[Image.Image]:
+    """Draw each prompt with the generator seed + position: a picture does not depend on the batch
+    it is in.
+    """
     pictures: list[Image.Image] = []
     for start in range(0, len(prompts), DRAWN_AT_ONCE):
         part = prompts[start : start + DRAWN_AT_ONCE]
-        generators = [torch.Generator().manual_seed(seed + start + place) for place in range(len(part))]
+        generators = [
+            torch.Generator().manual_seed(seed + start + place) for place in range(len(part))
+        ]
         pictures += pipeline(part, generator=generators, **settings).images
     return pictures

@@ -1,14 +1,17 @@
-"""Write the pipeline folder in the form that stock diffusers loads, with the generation defaults beside it."""
+"""Write the pipeline folder in the form that stock diffusers loads, with the generation defaults
+beside it.
+"""
 
 import copy
 import json
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+import torch
 from transformers import CLIPTokenizer
 
+from .libraries import Autoencoder, StableDiffusionPipeline
 from .networks import make_scheduler
 from .palette import PICTURE_SIDE
 from .train_denoiser import Drawer
@@ -23,13 +26,17 @@ GENERATION_DEFAULTS: Final = {
 }
 
 
-def write_pipeline(drawer: Drawer, vae: AutoencoderKL, tokenizer: CLIPTokenizer, words: Path, folder: Path) -> None:
-    """Write fp16 weights and configurations. ``words`` holds the tokenizer's vocab.json and merges.txt."""
+def write_pipeline(
+    drawer: Drawer, vae: Autoencoder, tokenizer: CLIPTokenizer, words: Path, folder: Path
+) -> None:
+    """Write fp16 weights and configurations. ``words`` holds the tokenizer's vocab.json and
+    merges.txt.
+    """
     pipeline = StableDiffusionPipeline(
-        vae=copy.deepcopy(vae).half(),
-        text_encoder=copy.deepcopy(drawer.text_encoder).half(),
+        vae=_halved(vae),
+        text_encoder=_halved(drawer.text_encoder),
         tokenizer=tokenizer,
-        unet=copy.deepcopy(drawer.denoiser).half(),
+        unet=_halved(drawer.denoiser),
         scheduler=make_scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -43,9 +50,13 @@ def write_pipeline(drawer: Drawer, vae: AutoencoderKL, tokenizer: CLIPTokenizer,
     (folder / "generation_config.json").write_text(text + "\n")
 
 
+def _halved(module: Any) -> Any:
+    return copy.deepcopy(module).to(torch.float16)
+
+
 def _load_text_encoder_in_full_precision(folder: Path) -> None:
-    """Weights stay fp16 on disk. With that type in the configuration, transformers 5 would load an fp16 text
-    encoder beside an fp32 denoiser, and the first picture would fail."""
+    """Weights stay fp16 on disk. With that type in the configuration, transformers 5 would load an
+    fp16 text encoder beside an fp32 denoiser, and the first picture would fail."""
     path = folder / "text_encoder" / "config.json"
     configuration = json.loads(path.read_text())
     path.write_text(json.dumps({**configuration, "dtype": "float32"}, indent=2) + "\n")

@@ -1,6 +1,8 @@
-"""Tell what a picture shows by comparing it with pictures of every object: no other model is needed.
+"""Tell what a picture shows by comparing it with pictures of every object: no other model is
+needed.
 
-Object and background are judged apart: the references are laid over the border colour of the picture judged.
+Object and background are judged apart: the references are laid over the border colour of the
+picture judged.
 """
 
 from dataclasses import dataclass
@@ -16,7 +18,14 @@ from PIL import Image
 
 from .catalogue import catalogue
 from .colours import describe_colour, hue_and_chroma, hue_distance
-from .palette import BACKGROUND_NAMES, BACKGROUNDS, OBJECT_HUES, PICTURE_SIDE, SIZES, STYLES
+from .palette import (
+    BACKGROUND_NAMES,
+    BACKGROUNDS,
+    OBJECT_HUES,
+    PICTURE_SIDE,
+    SIZES,
+    STYLES,
+)
 from .questions import Question
 from .references import DETAIL_EVERY, DETAILS, JUDGED_SIDE, NAMES, Atlas, load_cells
 from .render import turn_hue
@@ -37,7 +46,9 @@ DETAIL_SHIFTS: Final = tuple(product((-2, -1, 0, 1, 2), repeat=2))
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found in one picture. ``hue`` and ``small`` hold only for questions that ask for them."""
+    """What was found in one picture. ``hue`` and ``small`` hold only for questions that ask for
+    them.
+    """
 
     seen_number: int
     name: bool
@@ -90,7 +101,7 @@ def _foreground(pixels: Pixels, colour: Pixels) -> NDArray[np.bool_]:
 
 
 def _extent(pixels: Pixels, colour: Pixels) -> float:
-    """The longer side of what stands out, as a share of the picture; a stray pixel does not count."""
+    """The longer side of what stands out, as a share of the picture; stray pixels do not count."""
     foreground = _foreground(pixels, colour)
     spans = [np.flatnonzero(foreground.sum(axis) > 1) for axis in (0, 1)]
     longest = max(int(np.ptp(span)) + 1 if len(span) else 0 for span in spans)
@@ -119,7 +130,9 @@ def _nearest(pixels: Pixels, colour: Pixels, question: Question) -> tuple[int, i
 
 
 def _shortlist(drawn: torch.Tensor, colour: Pixels, question: Question) -> torch.Tensor:
-    """The references that are nearest when both are very small, to save comparing with all at full size."""
+    """The references that are nearest when both are very small, to save comparing with all at full
+    size.
+    """
     laid = _laid(_references(question.hue, question.small, COARSE_SIDE), colour)
     distances = (laid - _reduced(drawn, COARSE_SIDE)).square().sum((1, 2, 3))
     return distances.topk(SHORTLIST, largest=False).indices
@@ -131,25 +144,37 @@ def _reduced(drawn: torch.Tensor, side: int) -> torch.Tensor:
 
 def _laid(references: torch.Tensor, colour: Pixels) -> torch.Tensor:
     """References over a plain background: (n, 3, side, side)."""
-    return references[:, :3] + (1 - references[:, 3:]) * torch.from_numpy(colour).float()[:, None, None]
+    return (
+        references[:, :3]
+        + (1 - references[:, 3:]) * torch.from_numpy(colour).float()[:, None, None]
+    )
 
 
 # Every object in one colour is 140 MB; questions come sorted by colour.
 @lru_cache(maxsize=4)
 def _references(hue: str, small: bool, side: int) -> torch.Tensor:
-    """Every object in a picture of the given side: (styles * objects, 4, side, side), colour premultiplied."""
+    """Every object in a picture of the given side: (styles * objects, 4, side, side), colour
+    premultiplied.
+    """
     if side != JUDGED_SIDE:
         return functional.avg_pool2d(_references(hue, small, JUDGED_SIDE), JUDGED_SIDE // side)
     cells = [_cells(NAMES, style) for style in STYLES]
     turned = torch.cat([_turned(part, hue) if hue else part for part in cells])
     if small:
-        turned = functional.interpolate(turned, size=round(JUDGED_SIDE * SIZES["small"]), mode="area")
+        turned = functional.interpolate(
+            turned, size=round(JUDGED_SIDE * SIZES["small"]), mode="area"
+        )
     return _centred(turned, JUDGED_SIDE)
 
 
 def _cells(atlas: Atlas, style: str) -> torch.Tensor:
     """Cells as (n, 4, cell, cell) in 0 to 1, colour premultiplied."""
-    cells = torch.from_numpy(load_cells(atlas, style, len(catalogue().objects))).permute(0, 3, 1, 2).float() / 255
+    cells = (
+        torch.from_numpy(load_cells(atlas, style, len(catalogue().objects)))
+        .permute(0, 3, 1, 2)
+        .float()
+        / 255
+    )
     return torch.cat([cells[:, :3] * cells[:, 3:], cells[:, 3:]], 1)
 
 
@@ -180,7 +205,11 @@ def judge_detail(picture: Image.Image, question: Question) -> Detail:
 
 def _detailed_reference(question: Question) -> Pixels:
     cells = _cells(DETAILS, STYLES[question.style])
-    placed = _centred(cells[question.number // DETAIL_EVERY][None], PICTURE_SIDE)[0].permute(1, 2, 0).numpy()
+    placed = (
+        _centred(cells[question.number // DETAIL_EVERY][None], PICTURE_SIDE)[0]
+        .permute(1, 2, 0)
+        .numpy()
+    )
     background = np.array(BACKGROUNDS[BACKGROUND_NAMES[question.background]]) / 255
     return np.asarray(placed[..., :3] + (1 - placed[..., 3:]) * background, dtype=np.float64)
 

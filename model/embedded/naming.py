@@ -1,7 +1,7 @@
 """Which pictures the model learns, and the words for them.
 
-The data sets name thousands of code points; these tables keep the ones that draw a thing, and replace the
-clumsy official names by the word that a person would type.
+The data sets name thousands of code points; these tables keep the ones that draw a thing, and
+replace the clumsy official names by the word that a person would type.
 """
 
 import re
@@ -18,13 +18,13 @@ CATEGORIES: Final = {
     "Symbols": "Signs and shapes",
 }
 
-# Only these subcategories of two mixed categories draw things; the others are people, hands and text.
+# Only these subcategories of two mixed categories draw things; the others are people and text.
 SUBCATEGORIES: Final = {
     "Symbols": {"geometric", "warning", "music"},
     "People & Body": {"body-parts", "person-fantasy", "hand-fingers-closed"},
 }
 
-# The same picture as another once cropped and scaled (squares by size), or no flat picture to be had.
+# The same picture as another once cropped and scaled (squares by size), or letters.
 SKIPPED: Final = {
     "black_medium_square",
     "white_medium_square",
@@ -36,7 +36,9 @@ SKIPPED: Final = {
     "small_blue_diamond",
     "abc",
 }
-SKIPPED_PATTERN: Final = re.compile(r"^(clock\d+|male_|female_|.*_hearts_man|.*woman.*|.*_man$|man_.*)")
+SKIPPED_PATTERN: Final = re.compile(
+    r"^(clock\d+|male_|female_|.*_hearts_man|.*woman.*|.*_man$|man_.*)"
+)
 
 RENAMED: Final = {
     "T-Rex": "t-rex",
@@ -115,7 +117,8 @@ COLOUR_WORDS: Final = frozenset(
 )
 OTHER_CAPTION_WORDS: Final = frozenset("small big large flat 3d style background".split())
 UNWANTED_WORDS: Final = frozenset(
-    "shit shitface turd fart fuck ass sex sexy boobs dick cock gay lgbt despise hate suicide kod paul".split()
+    "shit shitface turd fart fuck ass sex sexy boobs dick cock gay lgbt despise hate suicide kod "
+    "paul".split()
 )
 
 
@@ -126,13 +129,19 @@ def plain_words(text: str) -> str:
 
 
 def speaks_of_colour_or_size(phrase: str) -> bool:
-    """Say whether a phrase has a word that a caption uses for something else than the object's name."""
+    """Say whether a phrase has a word that a caption uses for something else than the object's
+    name.
+    """
     return bool(set(phrase.split()) & (COLOUR_WORDS | OTHER_CAPTION_WORDS))
 
 
 def is_usable(phrase: str, longest: int) -> bool:
     words = set(phrase.split())
-    return 2 < len(phrase) < longest and not words & UNWANTED_WORDS and not speaks_of_colour_or_size(phrase)
+    return (
+        2 < len(phrase) < longest
+        and not words & UNWANTED_WORDS
+        and not speaks_of_colour_or_size(phrase)
+    )
 
 
 def is_wanted(short_name: str, category: str, subcategory: str) -> bool:

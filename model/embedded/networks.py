@@ -6,10 +6,17 @@ Stock classes only: any diffusers program loads the folder without Kiln.
 from typing import Final
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from .libraries import (
+    Autoencoder,
+    AutoencoderKL,
+    DDIMScheduler,
+    Denoiser,
+    Scheduler,
+    UNet2DConditionModel,
+)
 from .palette import PICTURE_SIDE
 from .tokenizer import END, LONGEST_CAPTION, START
 
@@ -17,11 +24,12 @@ LATENT_CHANNELS: Final = 4
 LATENT_SHRINKAGE: Final = 4
 TEXT_WIDTH: Final = 96
 VOCABULARY_SIZE: Final = 2400
-# At the library's own start (deviation 1) noise hides the signal and training stalls for hundreds of steps.
+# At the library's own start (deviation 1) noise hides the signal and training stalls for hundreds
+# of steps.
 INITIAL_LOG_VARIANCE: Final = -8.0
 
 
-def make_vae() -> AutoencoderKL:
+def make_vae() -> Autoencoder:
     """128x128x3 to 32x32x4 and back.
 
     Two norm groups: a group of few channels wipes out flat colour, which is most of these pictures.
@@ -46,7 +54,7 @@ def make_vae() -> AutoencoderKL:
     return vae
 
 
-def make_denoiser() -> UNet2DConditionModel:
+def make_denoiser() -> Denoiser:
     """The network that predicts velocity in latents (n, 4, 32, 32) from a caption (n, 24, 96)."""
     return UNet2DConditionModel(
         sample_size=PICTURE_SIDE // LATENT_SHRINKAGE,
@@ -57,14 +65,15 @@ def make_denoiser() -> UNet2DConditionModel:
         cross_attention_dim=TEXT_WIDTH,
         down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        # The number of heads a level, whatever the name says: a naming mistake that diffusers keeps for old models.
+        # The number of heads a level, whatever the name says: a naming mistake that diffusers
+        # keeps for old models.
         attention_head_dim=(4, 5, 6),
         norm_num_groups=8,
     )
 
 
 def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    end = tokenizer.convert_tokens_to_ids(END)
+    start, end = (_token(tokenizer, each) for each in (START, END))
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -75,15 +84,23 @@ def make_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
             max_position_embeddings=LONGEST_CAPTION,
             projection_dim=TEXT_WIDTH,
             hidden_act="quick_gelu",
-            bos_token_id=tokenizer.convert_tokens_to_ids(START),
+            bos_token_id=start,
             eos_token_id=end,
             pad_token_id=end,
         )
     )
 
 
-def make_scheduler() -> DDIMScheduler:
-    """Zero terminal signal: the first step starts from pure noise, so a flat background can have any colour."""
+def _token(tokenizer: CLIPTokenizer, text: str) -> int:
+    number = tokenizer.convert_tokens_to_ids(text)
+    assert isinstance(number, int)
+    return number
+
+
+def make_scheduler() -> Scheduler:
+    """Zero terminal signal: the first step starts from pure noise, so a flat background can have
+    any colour.
+    """
     return DDIMScheduler(
         num_train_timesteps=1000,
         beta_schedule="scaled_linear",

@@ -12,9 +12,10 @@ PICTURES_FILE = "pictures.zip"
 class DrawnObject:
     """One object with its names and its colour.
 
-    ``number`` is its place in the list and decides the held-out backgrounds; ``code`` is its code point;
-    ``hues`` gives the main hue in degrees for each style; ``own_colour`` is the colour word that describes
-    it as it is, or ""; ``recolours`` says whether turning its main hue gives a sensible picture.
+    ``number`` is its place in the list and decides the held-out backgrounds; ``code`` is its code
+    point; ``hues`` gives the main hue in degrees for each style; ``own_colour`` is the colour word
+    that describes it as it is, or ""; ``recolours`` says whether turning its main hue gives a
+    sensible picture.
     """
 
     number: int
@@ -40,5 +41,5 @@ def read_objects(folder: Path) -> list[DrawnObject]:
 
 
 def _from_record(record: dict[str, object]) -> DrawnObject:
-    lists = {key: tuple(record[key]) for key in ("aliases", "keywords")}  # type: ignore[arg-type]
+    lists: dict[str, object] = {key: tuple(record[key]) for key in ("aliases", "keywords")}  # type: ignore[arg-type]
     return DrawnObject(**{**record, **lists})  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """The words that captions may use for colour, size and style, and what each one means in pixels.
 
-One table for everything that names a colour: the renderer, the captions and the scores must agree on it.
+One table for everything that names a colour: the renderer, the captions and the scores must agree
+on it.
 """
 
 from typing import Final
@@ -46,8 +47,10 @@ PICTURE_SIDE: Final = 128
 
 
 def is_held_out(object_number: int, background: int) -> bool:
-    """Say whether training never shows this object on this background, so that scores can test new pairs.
+    """Say whether training never shows this object on this background, so that scores can test new
+    pairs.
 
-    The background that stands for "none named" is never held out: nearly every caption may imply it.
+    The background that stands for "none named" is never held out: nearly every caption may imply
+    it.
     """
     return background != UNNAMED_BACKGROUND and (object_number * 7 + background * 3) % 10 == 0

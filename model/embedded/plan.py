@@ -1,7 +1,7 @@
 """Decide at random what to draw, and write the caption that names every choice.
 
-A plan is what the renderer draws and what the captions say, from one seeded generator; pairs of object and
-background that are held out never appear in one.
+A plan is what the renderer draws and what the captions say, from one seeded generator; pairs of
+object and background that are held out never appear in one.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,9 @@ class Mix:
 class Plan:
     """What to draw, one row a picture.
 
-    ``scales`` and ``shifts`` (n, 2) are shares of the picture's side, ``hues`` degrees or UNCHANGED_HUE,
-    ``colours`` (n, 3) the background in 0 to 1; ``backgrounds`` and ``styles`` index the palette's names.
+    ``scales`` and ``shifts`` (n, 2) are shares of the picture's side, ``hues`` degrees or
+    UNCHANGED_HUE, ``colours`` (n, 3) the background in 0 to 1; ``backgrounds`` and ``styles``
+    index the palette's names.
     """
 
     objects: Indices
@@ -86,7 +87,12 @@ class Plan:
 
 
 def plain_plan(
-    objects: Indices, *, styles: Indices, backgrounds: Indices, size: str = "", hue: float = UNCHANGED_HUE
+    objects: Indices,
+    *,
+    styles: Indices,
+    backgrounds: Indices,
+    size: str = "",
+    hue: float = UNCHANGED_HUE,
 ) -> Plan:
     """Objects as they are, centred, without captions: what references and demonstrations draw."""
     count = len(objects)
@@ -107,15 +113,21 @@ def background_colours(backgrounds: Indices) -> Numbers:
     return np.asarray(table[backgrounds], dtype=np.float64)
 
 
-def random_plan(objects: list[DrawnObject], count: int, generator: np.random.Generator, mix: Mix = Mix()) -> Plan:
+def random_plan(
+    objects: list[DrawnObject], count: int, generator: np.random.Generator, mix: Mix = Mix()
+) -> Plan:
     """Plan ``count`` pictures of all objects alike often."""
     chosen = generator.integers(0, len(objects), count)
     styles = (generator.random(count) < mix.flat).astype(np.int64)
     sizes = _sizes(generator.random(count), mix)
     hues = _hues(objects, chosen, generator, mix)
     named = generator.random(count) < mix.background_named
-    backgrounds = np.where(named, _trained_backgrounds(objects, chosen, generator), UNNAMED_BACKGROUND)
-    colours = background_colours(backgrounds) + BACKGROUND_JITTER * _either_way(generator, (count, 3))
+    backgrounds = np.where(
+        named, _trained_backgrounds(objects, chosen, generator), UNNAMED_BACKGROUND
+    )
+    colours = background_colours(backgrounds) + BACKGROUND_JITTER * _either_way(
+        generator, (count, 3)
+    )
     scale = np.array([SIZES[name] for name in SIZE_NAMES])[sizes]
     room = np.array([SHIFTS[name] for name in SIZE_NAMES])[sizes]
     plan = Plan(
@@ -137,25 +149,38 @@ def _either_way(generator: np.random.Generator, shape: tuple[int, ...]) -> Numbe
 
 def _sizes(choice: Numbers, mix: Mix) -> Indices:
     small, big = SIZE_NAMES.index("small"), SIZE_NAMES.index("big")
-    return np.select([choice < mix.small, choice < mix.small + mix.big], [small, big], SIZE_NAMES.index(""))
+    return np.select(
+        [choice < mix.small, choice < mix.small + mix.big], [small, big], SIZE_NAMES.index("")
+    )
 
 
-def _hues(objects: list[DrawnObject], chosen: Indices, generator: np.random.Generator, mix: Mix) -> Indices:
+def _hues(
+    objects: list[DrawnObject], chosen: Indices, generator: np.random.Generator, mix: Mix
+) -> Indices:
     """Places in OBJECT_COLOUR_NAMES, or its length where the object keeps its colour."""
     can = np.array([each.recolours for each in objects])[chosen]
     turned = can & (generator.random(len(chosen)) < mix.recoloured)
-    return np.where(turned, generator.integers(0, len(OBJECT_COLOUR_NAMES), len(chosen)), len(OBJECT_COLOUR_NAMES))
+    return np.where(
+        turned,
+        generator.integers(0, len(OBJECT_COLOUR_NAMES), len(chosen)),
+        len(OBJECT_COLOUR_NAMES),
+    )
 
 
 @cache
 def _trained_pairs(numbers: tuple[int, ...]) -> tuple[Indices, Indices]:
     """For each object its allowed backgrounds first (padded), and how many there are."""
-    allowed = [[b for b in range(len(BACKGROUND_NAMES)) if not is_held_out(number, b)] for number in numbers]
+    allowed = [
+        [b for b in range(len(BACKGROUND_NAMES)) if not is_held_out(number, b)]
+        for number in numbers
+    ]
     padded = [row + [row[0]] * (len(BACKGROUND_NAMES) - len(row)) for row in allowed]
     return np.array(padded), np.array([len(row) for row in allowed])
 
 
-def _trained_backgrounds(objects: list[DrawnObject], chosen: Indices, generator: np.random.Generator) -> Indices:
+def _trained_backgrounds(
+    objects: list[DrawnObject], chosen: Indices, generator: np.random.Generator
+) -> Indices:
     padded, counts = _trained_pairs(tuple(each.number for each in objects))
     place = (generator.random(len(chosen)) * counts[chosen]).astype(np.int64)
     return padded[chosen, place]

@@ -1,6 +1,6 @@
 """Turn the npm packages into one small folder that training reads: objects.json and pictures.zip.
 
-Every object is cropped to its outline and centred, so that "small" and "big" mean the same for all of them.
+Every object is cropped to its outline and centred, so that "small" means the same for all.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from .colours import describe_colour
 from .objects import OBJECTS_FILE, PICTURES_FILE, DrawnObject, write_objects
 from .palette import STYLES
 
-# The renderer draws at twice the picture's side and halves it: at the usual size an object is 220 wide there.
+# The renderer draws at twice the picture's side: an object of the usual size is 220 wide there.
 SOURCE_SIDE: Final = 220
 LONGEST_ALIAS: Final = 32
 LONGEST_KEYWORD: Final = 20
@@ -45,7 +45,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An entry of the data set that both styles can draw, before its words are checked against the others."""
+    """An entry that both styles can draw, before its words are checked against the others."""
 
     code: str
     name: str
@@ -69,7 +69,9 @@ def candidates(sources: Sources) -> Iterator[Candidate]:
 
 
 def _by_code(package: Path, ending: str) -> dict[str, Path]:
-    return {_short_code(path.stem): path for path in sorted((package / "assets").glob(f"*.{ending}"))}
+    return {
+        _short_code(path.stem): path for path in sorted((package / "assets").glob(f"*.{ending}"))
+    }
 
 
 def _short_code(code: str) -> str:
@@ -90,7 +92,9 @@ def _candidate(
     words = _keywords_of(entry["unified"], keywords)
     names = _names(entry, words)
     name = next((each for each in names if each and each not in taken), None)
-    return name and Candidate(
+    if not name:
+        return None
+    return Candidate(
         code=code,
         name=name,
         category=naming.CATEGORIES[entry["category"]],
@@ -114,7 +118,10 @@ def _names(entry: dict[str, Any], words: list[str]) -> list[str]:
     """The best name first, then the other names of one entry."""
     short = entry["short_name"]
     best = naming.RENAMED.get(short) or (words[0] if words else entry["name"])
-    return [naming.plain_words(each) for each in (best, short, *entry["short_names"], entry["name"], *words[:1])]
+    return [
+        naming.plain_words(each)
+        for each in (best, short, *entry["short_names"], entry["name"], *words[:1])
+    ]
 
 
 def with_unambiguous_words(found: list[Candidate]) -> list[Candidate]:
@@ -137,7 +144,9 @@ def with_unambiguous_words(found: list[Candidate]) -> list[Candidate]:
             and word not in aliases
             and naming.is_usable(word, LONGEST_KEYWORD)
         ]
-        return replace(each, aliases=tuple(kept_aliases), keywords=tuple(kept_keywords[:KEYWORDS_KEPT]))
+        return replace(
+            each, aliases=tuple(kept_aliases), keywords=tuple(kept_keywords[:KEYWORDS_KEPT])
+        )
 
     return [checked(each) for each in found]
 
@@ -148,7 +157,9 @@ def open_picture(path: Path) -> Image.Image:
         return Image.open(path).convert("RGBA")
     import resvg_py  # type: ignore[import-not-found,unused-ignore]
 
-    drawn = resvg_py.svg_to_bytes(svg_string=path.read_text(), width=2 * SOURCE_SIDE, height=2 * SOURCE_SIDE)
+    drawn = resvg_py.svg_to_bytes(
+        svg_string=path.read_text(), width=2 * SOURCE_SIDE, height=2 * SOURCE_SIDE
+    )
     return Image.open(io.BytesIO(bytes(drawn))).convert("RGBA")
 
 
@@ -178,16 +189,24 @@ def prepare(sources: Sources, folder: Path) -> list[DrawnObject]:
     objects = []
     with zipfile.ZipFile(folder / PICTURES_FILE, "w", zipfile.ZIP_STORED) as archive:
         for number, candidate in enumerate(with_unambiguous_words(list(candidates(sources)))):
-            drawn = {s: cropped_and_centred(open_picture(candidate.pictures[s]), SOURCE_SIDE) for s in STYLES}
+            drawn = {
+                s: cropped_and_centred(open_picture(candidate.pictures[s]), SOURCE_SIDE)
+                for s in STYLES
+            }
             for style, picture in drawn.items():
-                archive.writestr(zipfile.ZipInfo(picture_name(style, candidate.code)), _as_webp(picture))
+                archive.writestr(
+                    zipfile.ZipInfo(picture_name(style, candidate.code)), _as_webp(picture)
+                )
             objects.append(_described(number, candidate, drawn))
     write_objects(objects, folder)
     return objects
 
 
 def _described(number: int, candidate: Candidate, drawn: dict[str, Image.Image]) -> DrawnObject:
-    colours = {style: describe_colour(np.asarray(picture.resize((48, 48)))) for style, picture in drawn.items()}
+    colours = {
+        style: describe_colour(np.asarray(picture.resize((48, 48))))
+        for style, picture in drawn.items()
+    }
     names_a_colour = naming.speaks_of_colour_or_size(candidate.name)
     return DrawnObject(
         number=number,
@@ -206,15 +225,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=PACKAGES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--solid", type=Path, required=True, help="folder of @lobehub/fluent-emoji-3d")
-    parser.add_argument("--flat", type=Path, required=True, help="folder of @lobehub/fluent-emoji-flat")
-    parser.add_argument("--table", type=Path, required=True, help="folder of emoji-datasource-google")
+    parser.add_argument(
+        "--solid", type=Path, required=True, help="folder of @lobehub/fluent-emoji-3d"
+    )
+    parser.add_argument(
+        "--flat", type=Path, required=True, help="folder of @lobehub/fluent-emoji-flat"
+    )
+    parser.add_argument(
+        "--table", type=Path, required=True, help="folder of emoji-datasource-google"
+    )
     parser.add_argument("--keywords", type=Path, required=True, help="folder of emojilib")
     parser.add_argument("--data", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args()
     sources = Sources(arguments.solid, arguments.flat, arguments.table, arguments.keywords)
     objects = prepare(sources, arguments.data)
-    print(f"{len(objects)} objects, {sum(each.recolours for each in objects)} of them can be recoloured")
+    print(f"{len(objects)} objects, of which {sum(each.recolours for each in objects)} recolour")
     print(f"Wrote {arguments.data / OBJECTS_FILE} and {arguments.data / PICTURES_FILE}.")
     print(f"Next: python -m model.embedded.train --data {arguments.data} --output FOLDER")
 

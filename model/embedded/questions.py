@@ -1,4 +1,6 @@
-"""The prompts that scores are measured on, from one seed: what is asked, and how to tell whether it was drawn."""
+"""The prompts that scores are measured on, from one seed: what is asked, and how to tell whether
+it was drawn.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +9,13 @@ import numpy as np
 
 from .captions import caption
 from .catalogue import CatalogueObject, catalogue
-from .palette import BACKGROUND_NAMES, OBJECT_COLOUR_NAMES, STYLES, UNNAMED_BACKGROUND, is_held_out
+from .palette import (
+    BACKGROUND_NAMES,
+    OBJECT_COLOUR_NAMES,
+    STYLES,
+    UNNAMED_BACKGROUND,
+    is_held_out,
+)
 from .references import DETAIL_EVERY
 
 SEED: Final = 1234
@@ -19,7 +27,9 @@ FLAT_SHARE: Final = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt; ``background``, ``style`` index the palette, ``unseen`` says that training held out the pair."""
+    """One prompt; ``background``, ``style`` index the palette, ``unseen`` says that training held
+    out the pair.
+    """
 
     prompt: str
     number: int
@@ -32,7 +42,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Questions:
-    """Objects on backgrounds (half of them unseen pairs), recoloured, small, and ones with a detailed reference."""
+    """Objects on backgrounds (half of them unseen pairs), recoloured, small, and ones with a
+    detailed reference.
+    """
 
     plain: tuple[Question, ...]
     coloured: tuple[Question, ...]
@@ -58,7 +70,8 @@ def make_questions(count: int = ALL_PROMPTS, seed: int = SEED) -> Questions:
         coloured=tuple(sorted(coloured, key=lambda each: each.hue)),
         small=tuple(_small(each, generator) for each in _chosen(objects, extra, generator)),
         detailed=tuple(
-            _plain(each, generator, unseen=False) for each in _chosen(objects[::DETAIL_EVERY], extra, generator)
+            _plain(each, generator, unseen=False)
+            for each in _chosen(objects[::DETAIL_EVERY], extra, generator)
         ),
     )
 
@@ -80,7 +93,9 @@ def _background(number: int, unseen: bool, generator: np.random.Generator) -> in
 def _plain(thing: CatalogueObject, generator: np.random.Generator, *, unseen: bool) -> Question:
     background = _background(thing.number, unseen, generator)
     style = int(generator.random() < FLAT_SHARE)
-    prompt = caption(thing.name, style=STYLES[style] if style else "", background=BACKGROUND_NAMES[background])
+    prompt = caption(
+        thing.name, style=STYLES[style] if style else "", background=BACKGROUND_NAMES[background]
+    )
     return Question(prompt, thing.number, background, style, is_held_out(thing.number, background))
 
 
@@ -92,4 +107,6 @@ def _coloured(thing: CatalogueObject, generator: np.random.Generator) -> Questio
 def _small(thing: CatalogueObject, generator: np.random.Generator) -> Question:
     background = int(generator.integers(len(BACKGROUND_NAMES)))
     prompt = caption(thing.name, size="small", background=BACKGROUND_NAMES[background])
-    return Question(prompt, thing.number, background, 0, is_held_out(thing.number, background), small=True)
+    return Question(
+        prompt, thing.number, background, 0, is_held_out(thing.number, background), small=True
+    )

@@ -1,7 +1,7 @@
 """Compact pictures of every object, so that scores need no download; and the committed catalogue.
 
-An atlas is one WebP picture of equal cells in the catalogue's order. The small cells tell objects apart; larger
-cells of a sample of objects tell how sharp a drawn picture is.
+An atlas is one WebP picture of equal cells in the catalogue's order. The small cells tell objects
+apart; larger cells of a sample of objects tell how sharp a drawn picture is.
 """
 
 import argparse
@@ -25,7 +25,8 @@ Bytes = NDArray[np.uint8]
 
 REFERENCE_FOLDER: Final = Path(__file__).parent / "references"
 JUDGED_SIDE: Final = PICTURE_SIDE // 2
-# A cell is as large as the object in a picture, so that no reference is scaled before it is compared.
+# A cell is as large as the object in a picture, so that no reference is scaled before it is
+# compared.
 NAME_CELL: Final = round(JUDGED_SIDE * SIZES[""])
 DETAIL_CELL: Final = round(PICTURE_SIDE * SIZES[""])
 COLUMNS: Final = 33
@@ -36,7 +37,7 @@ DETAIL_EVERY: Final = 13
 
 @dataclass(frozen=True, slots=True)
 class Atlas:
-    """Which cells to keep: the file's first word, the side of a cell, and one object in how many."""
+    """Which cells to keep: the file's first word, a cell's side, and one object in how many."""
 
     name: str
     cell: int
@@ -48,7 +49,9 @@ DETAILS: Final = Atlas("details", DETAIL_CELL, DETAIL_EVERY)
 
 
 def load_cells(atlas: Atlas, style: str, count: int) -> Bytes:
-    """Read the atlas cells of one style as (objects, cell, cell, 4), for ``count`` objects in the catalogue."""
+    """Read the atlas cells of one style as (objects, cell, cell, 4), for ``count`` objects in the
+    catalogue.
+    """
     kept = len(range(0, count, atlas.every))
     files = range(0, kept, CELLS_IN_A_FILE)
     parts = [_cut(_file(atlas, style, part), atlas.cell) for part in range(len(files))]
@@ -73,15 +76,23 @@ def write_references(data: Path) -> list[Path]:
     objects = read_objects(data)
     with zipfile.ZipFile(data / PICTURES_FILE) as archive:
         return [
-            path for atlas in (NAMES, DETAILS) for style in STYLES for path in _write(archive, atlas, style, objects)
+            path
+            for atlas in (NAMES, DETAILS)
+            for style in STYLES
+            for path in _write(archive, atlas, style, objects)
         ]
 
 
-def _write(archive: zipfile.ZipFile, atlas: Atlas, style: str, objects: list[DrawnObject]) -> list[Path]:
+def _write(
+    archive: zipfile.ZipFile, atlas: Atlas, style: str, objects: list[DrawnObject]
+) -> list[Path]:
     kept = objects[:: atlas.every]
     paths = []
     for part, start in enumerate(range(0, len(kept), CELLS_IN_A_FILE)):
-        cells = [_cell(archive, style, each, atlas.cell) for each in kept[start : start + CELLS_IN_A_FILE]]
+        cells = [
+            _cell(archive, style, each, atlas.cell)
+            for each in kept[start : start + CELLS_IN_A_FILE]
+        ]
         path = _file(atlas, style, part)
         _tiled(cells, atlas.cell).save(path, "WEBP", quality=60, alpha_quality=60, method=6)
         paths.append(path)
@@ -110,7 +121,12 @@ def write_catalogue(data: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder written by python -m model.embedded.prepare")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder written by python -m model.embedded.prepare",
+    )
     data = parser.parse_args().data
     write_catalogue(data)
     print(f"Wrote {CATALOGUE_FILE.name}")

@@ -1,7 +1,7 @@
 """Draw plans on whichever device trains: thousands of pictures a second, with clean edges.
 
-Pictures are drawn at twice their side and halved, and small objects come from a half-size source, so that no
-edge is jagged; the model can only get as sharp as what it is shown.
+Pictures are drawn at twice their side and halved, and small objects come from a half-size source,
+so that no edge is jagged; the model can only get as sharp as what it is shown.
 """
 
 import io
@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -27,9 +28,13 @@ SMALL_SOURCE: Final = 0.6
 
 
 class Renderer:
-    """Sources on one device: per style (objects, 4, side, side), bytes, colour premultiplied by alpha."""
+    """Sources on one device: per style (objects, 4, side, side), bytes, colour premultiplied by
+    alpha.
+    """
 
-    def __init__(self, objects: list[DrawnObject], sources: dict[str, Tensor], side: int = PICTURE_SIDE) -> None:
+    def __init__(
+        self, objects: list[DrawnObject], sources: dict[str, Tensor], side: int = PICTURE_SIDE
+    ) -> None:
         self.objects = objects
         self.side = side
         self.levels = [(sources[style], _shrunk(sources[style])) for style in STYLES]
@@ -64,7 +69,9 @@ class Renderer:
             for level in (0, 1):
                 rows = np.flatnonzero((plan.styles == style) & (small == bool(level)))
                 if len(rows):
-                    layers[rows] = self._sampled(self.levels[style][level], plan.objects[rows], placements[rows])
+                    layers[rows] = self._sampled(
+                        self.levels[style][level], plan.objects[rows], placements[rows]
+                    )
         return layers
 
     def _placements(self, plan: Plan) -> Tensor:
@@ -79,7 +86,9 @@ class Renderer:
         chosen = torch.as_tensor(np.asarray(objects), device=self.device)
         pictures = source[chosen].float() / 255
         side = self.side * OVERSAMPLING
-        grid = functional.affine_grid(placements, [len(pictures), 4, side, side], align_corners=False)
+        grid = functional.affine_grid(
+            placements, [len(pictures), 4, side, side], align_corners=False
+        )
         return functional.grid_sample(pictures, grid, align_corners=False)
 
     def _recoloured(self, plan: Plan, colour: Tensor, alpha: Tensor) -> Tensor:
@@ -100,15 +109,20 @@ def _read_style(archive: zipfile.ZipFile, style: str, objects: list[DrawnObject]
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
 
 
-def premultiplied(picture: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    """Colour times alpha, so that interpolation leaves no dark fringe. Bytes (height, width, 4) both ways."""
+def premultiplied(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colour times alpha, so that interpolation leaves no dark fringe. Bytes (height, width, 4)
+    both ways.
+    """
     colour = picture[..., :3].astype(np.uint16) * picture[..., 3:] // 255
     return np.concatenate([colour.astype(np.uint8), picture[..., 3:]], axis=-1)
 
 
 def _shrunk(source: Tensor) -> Tensor:
     side = round(source.shape[-1] * SMALL_SOURCE)
-    parts = [functional.interpolate(part.float(), size=side, mode="area") for part in source.split(64)]
+    parts = [
+        functional.interpolate(part.float(), size=side, mode="area")
+        for part in torch.split(source, 64)
+    ]
     return torch.cat([part.round().byte() for part in parts])
 
 

@@ -1,7 +1,7 @@
 """Measure how well the embedded model follows its prompts, and fail when it is below the bar.
 
-Runs on any CPU with what the package holds. The same scores guard batching, caching and quantisation: a change to
-the server that makes the pictures worse shows here.
+Runs on any CPU with what the package holds. The same scores guard batching, caching and
+quantisation: a change to the server that makes the pictures worse shows here.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import Any, Final
 from . import PIPELINE_FOLDER
 from .drawing import draw, generation_defaults, open_pipeline
 from .judge import Detail, Verdict, judge, judge_detail
+from .libraries import Pipeline
 from .questions import ALL_PROMPTS, SEED, Question, Questions, make_questions
 
 Judged = list[tuple[Question, Verdict]]
@@ -56,7 +57,9 @@ class Scores:
         return [name for name, measure in MEASURES.items() if self.values[name] < measure.bar]
 
 
-def measure(pipeline: Any, questions: Questions, *, seed: int = SEED, **settings: Any) -> Scores:
+def measure(
+    pipeline: Pipeline, questions: Questions, *, seed: int = SEED, **settings: Any
+) -> Scores:
     """Draw every question and judge the pictures."""
     asked = questions.all()
     started = time.perf_counter()
@@ -68,7 +71,9 @@ def measure(pipeline: Any, questions: Questions, *, seed: int = SEED, **settings
         return [(each, judge(found[each], each)) for each in part]
 
     details = [judge_detail(found[each], each) for each in questions.detailed]
-    values = _values(verdicts(questions.plain), verdicts(questions.coloured), verdicts(questions.small), details)
+    values = _values(
+        verdicts(questions.plain), verdicts(questions.coloured), verdicts(questions.small), details
+    )
     return Scores(values, len(asked), round(seconds, 3))
 
 
@@ -76,7 +81,9 @@ def _share(judged: Judged, right: Callable[[Verdict], bool]) -> float:
     return mean([float(right(verdict)) for _, verdict in judged]) if judged else 1.0
 
 
-def _values(plain: Judged, coloured: Judged, small: Judged, details: list[Detail]) -> dict[str, float]:
+def _values(
+    plain: Judged, coloured: Judged, small: Judged, details: list[Detail]
+) -> dict[str, float]:
     unseen = [(question, verdict) for question, verdict in plain if question.unseen]
     values = {
         "name": _share(plain, lambda each: each.name),
@@ -105,11 +112,21 @@ def table(scores: Scores) -> str:
 
 def parse() -> argparse.Namespace:
     defaults = generation_defaults(PIPELINE_FOLDER)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--model", type=Path, default=PIPELINE_FOLDER, help="pipeline folder to measure")
-    parser.add_argument("--limit", type=int, default=ALL_PROMPTS, help="plain prompts; fewer for a quick run")
-    parser.add_argument("--steps", type=int, default=defaults["num_inference_steps"], help="denoising steps")
-    parser.add_argument("--guidance", type=float, default=defaults["guidance_scale"], help="guidance scale")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--model", type=Path, default=PIPELINE_FOLDER, help="pipeline folder to measure"
+    )
+    parser.add_argument(
+        "--limit", type=int, default=ALL_PROMPTS, help="plain prompts; fewer for a quick run"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=defaults["num_inference_steps"], help="denoising steps"
+    )
+    parser.add_argument(
+        "--guidance", type=float, default=defaults["guidance_scale"], help="guidance scale"
+    )
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the first picture")
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
     return parser.parse_args()
@@ -122,7 +139,11 @@ def main() -> int:
     settings = {"num_inference_steps": given.steps, "guidance_scale": given.guidance}
     scores = measure(open_pipeline(given.model), questions, seed=given.seed, **settings)
     below = scores.below_bar()
-    print(json.dumps({**asdict(scores), "below_bar": below}, indent=2) if given.json else table(scores))
+    print(
+        json.dumps({**asdict(scores), "below_bar": below}, indent=2)
+        if given.json
+        else table(scores)
+    )
     if below and not given.json:
         print("Next: look at the pictures with python -m model.embedded.sheet --failures")
     return 1 if below else 0

@@ -70,16 +70,23 @@ def tiled(pictures: Sequence[Image.Image], labels: Sequence[str], columns: int) 
     for place, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         left, top = place % columns * width, place // columns * height
         sheet.paste(picture, (left + GAP // 2, top + GAP // 2))
-        pen.text((left + GAP // 2, top + PICTURE_SIDE + GAP // 2), label[:LABEL_LENGTH], fill="black")
+        pen.text(
+            (left + GAP // 2, top + PICTURE_SIDE + GAP // 2), label[:LABEL_LENGTH], fill="black"
+        )
     return sheet
 
 
-def failures(pictures: list[Image.Image], questions: Sequence[Question]) -> list[tuple[Image.Image, str]]:
+def failures(
+    pictures: list[Image.Image], questions: Sequence[Question]
+) -> list[tuple[Image.Image, str]]:
     """The pictures that show something else than was asked, with their prompts."""
     found = []
     for picture, question in zip(pictures, questions, strict=True):
         verdict = judge(picture, question)
-        wrong_hue, wrong_size = question.hue and not verdict.hue, question.small and not verdict.small
+        wrong_hue, wrong_size = (
+            question.hue and not verdict.hue,
+            question.small and not verdict.small,
+        )
         if not (verdict.name and verdict.style and verdict.background) or wrong_hue or wrong_size:
             found.append((picture, question.prompt))
     return found
@@ -87,22 +94,36 @@ def failures(pictures: list[Image.Image], questions: Sequence[Question]) -> list
 
 def main() -> None:
     defaults = generation_defaults(PIPELINE_FOLDER)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("prompts", nargs="*", default=DEMONSTRATION, help="prompts to draw")
     parser.add_argument("--model", type=Path, default=PIPELINE_FOLDER, help="pipeline folder")
     parser.add_argument("--png", type=Path, default=Path("sheet.png"), help="picture to write")
     parser.add_argument("--columns", type=int, default=8, help="pictures in a row")
-    parser.add_argument("--steps", type=int, default=defaults["num_inference_steps"], help="denoising steps")
-    parser.add_argument("--guidance", type=float, default=defaults["guidance_scale"], help="guidance scale")
+    parser.add_argument(
+        "--steps", type=int, default=defaults["num_inference_steps"], help="denoising steps"
+    )
+    parser.add_argument(
+        "--guidance", type=float, default=defaults["guidance_scale"], help="guidance scale"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the first picture")
-    parser.add_argument("--failures", action="store_true", help="draw the scored prompts and show what went wrong")
+    parser.add_argument(
+        "--failures", action="store_true", help="draw the scored prompts and show what went wrong"
+    )
     given = parser.parse_args()
     questions = make_questions().all() if given.failures else ()
     prompts = [each.prompt for each in questions] or list(given.prompts)
     settings = {"num_inference_steps": given.steps, "guidance_scale": given.guidance}
     pictures = draw(open_pipeline(given.model), prompts, seed=given.seed, **settings)
-    shown = failures(pictures, questions) if given.failures else list(zip(pictures, prompts, strict=True))
-    tiled([picture for picture, _ in shown], [label for _, label in shown], given.columns).save(given.png, optimize=True)
+    shown = (
+        failures(pictures, questions)
+        if given.failures
+        else list(zip(pictures, prompts, strict=True))
+    )
+    tiled([picture for picture, _ in shown], [label for _, label in shown], given.columns).save(
+        given.png, optimize=True
+    )
     print(f"Wrote {given.png} with {len(shown)} pictures")
 
 

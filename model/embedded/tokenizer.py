@@ -1,13 +1,14 @@
 """Learn a small CLIP tokenizer from the captions.
 
-A byte-pair trainer of our own: the one in the tokenizers library breaks ties differently in every run, and the
-vocabulary must be the same each time.
+A byte-pair trainer of our own: the one in the tokenizers library breaks ties differently in every
+run, and the vocabulary must be the same each time.
 """
 
 import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -25,8 +26,12 @@ WORDS: Final = re.compile(r"[a-z]+|[0-9]|[^\sa-z0-9]+")
 
 
 def learn_merges(captions: Iterable[str], count: int) -> list[Pair]:
-    """The most frequent pairs in the order in which they merge; ties go to the later in the alphabet."""
-    learner = _MergeLearner(Counter(word for text in captions for word in WORDS.findall(text.lower())))
+    """The most frequent pairs in the order in which they merge; ties go to the later in the
+    alphabet.
+    """
+    learner = _MergeLearner(
+        Counter(word for text in captions for word in WORDS.findall(text.lower()))
+    )
     merges: list[Pair] = []
     while len(merges) < count and (pair := learner.most_frequent()):
         merges.append(pair)
@@ -47,7 +52,7 @@ class _MergeLearner:
 
     def _tally(self, word: str, sign: int) -> None:
         symbols = self.symbols[word]
-        for pair in zip(symbols, symbols[1:], strict=False):
+        for pair in pairwise(symbols):
             self.pairs[pair] += sign * self.counts[word]
             self.words_with[pair].add(word)
 

@@ -1,15 +1,18 @@
-"""Train the whole model from a prepared folder: tokenizer, autoencoder, then denoiser and text encoder."""
+"""Train the whole model from a prepared folder: tokenizer, autoencoder, then denoiser and text
+encoder.
+"""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .folder import folder_bytes, write_pipeline
+from .libraries import Autoencoder, AutoencoderKL, UNet2DConditionModel
 from .networks import VOCABULARY_SIZE
 from .plan import Mix, random_plan
 from .render import Renderer
@@ -18,8 +21,10 @@ from .train_denoiser import DenoiserSettings, Drawer, train_denoiser
 from .train_vae import VaeSettings, train_vae
 from .training import allow_fast_kernels, log
 
-CAPTIONS_FOR_TOKENIZER = 40000
-TOKENIZER_SEED = 1
+Settings = VaeSettings | DenoiserSettings
+
+CAPTIONS_FOR_TOKENIZER: Final = 40000
+TOKENIZER_SEED: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,11 @@ def train(run: Run) -> Path:
     renderer = Renderer.from_folder(run.data, run.device)
     log("data", objects=len(renderer.objects))
     tokenizer = learn_tokenizer(renderer, run.output / "words")
-    log("tokenizer", words=len(tokenizer), example=tokenizer("a small red fox on a blue background").input_ids)
+    log(
+        "tokenizer",
+        words=len(tokenizer),
+        example=tokenizer("a small red fox on a blue background").input_ids,
+    )
     vae = _vae(run, renderer, generator)
     folder = run.output / "pipeline"
 
@@ -61,11 +70,13 @@ def train(run: Run) -> Path:
 
 def learn_tokenizer(renderer: Renderer, folder: Path) -> CLIPTokenizer:
     mix = Mix(silent=0.0)
-    plan = random_plan(renderer.objects, CAPTIONS_FOR_TOKENIZER, np.random.default_rng(TOKENIZER_SEED), mix)
+    plan = random_plan(
+        renderer.objects, CAPTIONS_FOR_TOKENIZER, np.random.default_rng(TOKENIZER_SEED), mix
+    )
     return write_tokenizer(plan.captions, VOCABULARY_SIZE, folder)
 
 
-def _vae(run: Run, renderer: Renderer, generator: np.random.Generator) -> AutoencoderKL:
+def _vae(run: Run, renderer: Renderer, generator: np.random.Generator) -> Autoencoder:
     if run.vae:
         vae = AutoencoderKL.from_pretrained(run.vae).to(run.device)
     else:
@@ -77,66 +88,77 @@ def _vae(run: Run, renderer: Renderer, generator: np.random.Generator) -> Autoen
 def _start(run: Run, tokenizer: CLIPTokenizer) -> Drawer:
     if not run.resume:
         return Drawer.untrained(tokenizer)
-    denoiser = UNet2DConditionModel.from_pretrained(run.resume, subfolder="unet", torch_dtype=torch.float32)
-    return Drawer(denoiser, CLIPTextModel.from_pretrained(run.resume, subfolder="text_encoder").float())
+    full: Any = {"torch_dtype": torch.float32}
+    denoiser = UNet2DConditionModel.from_pretrained(run.resume, subfolder="unet", **full)
+    return Drawer(denoiser, CLIPTextModel.from_pretrained(run.resume, subfolder="text_encoder"))
 
 
-def parse(arguments: list[str] | None = None) -> Run:
-    vae, denoiser = VaeSettings(), DenoiserSettings()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+SETTINGS_HELP: Final = {
+    "batch": "pictures a step",
+    "steps": "most steps",
+    "minutes": "most minutes",
+    "rate": "peak learning rate",
+    "average": "decay of the averaged weights",
+    "pool": "pictures drawn and encoded at once",
+    "uses": "times that each pool is used",
+    "save_every": "steps between saved pipelines",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder written by python -m model.embedded.prepare")
+    add("--data", type=Path, required=True, help="folder written by model.embedded.prepare")
     add("--output", type=Path, required=True, help="folder for the weights")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cuda or cpu")
+    add("--device", default=device, help="cuda or cpu")
     add("--seed", type=int, default=0, help="seed of everything random")
     add("--compile", action="store_true", help="compile the networks (pays on a GPU)")
     add("--log-every", type=int, default=100, help="steps between log lines")
     add("--vae", type=Path, help="folder of a trained autoencoder; skips its training")
-    add("--resume", type=Path, help="pipeline folder whose denoiser and text encoder to train on")
-    add("--vae-batch", type=int, default=vae.batch, help="pictures a step of the autoencoder")
-    add("--vae-steps", type=int, default=vae.steps, help="most steps of the autoencoder")
-    add("--vae-minutes", type=float, default=vae.minutes, help="most minutes of the autoencoder")
-    add("--vae-rate", type=float, default=vae.rate, help="peak learning rate of the autoencoder")
-    add("--batch", type=int, default=denoiser.batch, help="latents a step of the denoiser")
-    add("--steps", type=int, default=denoiser.steps, help="most steps of the denoiser")
-    add("--minutes", type=float, default=denoiser.minutes, help="most minutes of the denoiser")
-    add("--rate", type=float, default=denoiser.rate, help="peak learning rate of the denoiser")
-    add("--average", type=float, default=denoiser.average, help="decay of the averaged weights")
-    add("--pool", type=int, default=denoiser.pool, help="pictures drawn and encoded at once")
-    add("--uses", type=int, default=denoiser.uses, help="times that each pool is used")
-    add("--save-every", type=int, default=denoiser.save_every, help="steps between saved pipelines")
-    given = parser.parse_args(arguments)
-    shared = {"log_every": given.log_every, "compile": given.compile}
+    add("--resume", type=Path, help="pipeline folder whose networks to train on")
+    _add_settings(parser, VaeSettings(), prefix="vae-", of="autoencoder")
+    _add_settings(parser, DenoiserSettings(), prefix="", of="denoiser")
+    return parser
+
+
+def _add_settings(
+    parser: argparse.ArgumentParser, settings: Settings, *, prefix: str, of: str
+) -> None:
+    for name, value in asdict(settings).items():
+        if name in SETTINGS_HELP:
+            flag = f"--{prefix}{name.replace('_', '-')}"
+            what = f"{SETTINGS_HELP[name]} of the {of}"
+            parser.add_argument(flag, type=type(value), default=value, help=what)
+
+
+def run_from(given: argparse.Namespace) -> Run:
+    """Sort the parsed arguments into the stages that they set."""
+    values = vars(given)
+
+    def chosen(settings: Settings, prefix: str) -> dict[str, Any]:
+        names = {each.name: prefix + each.name for each in fields(settings)}
+        return {
+            name: values.get(flag, values.get(name, getattr(settings, name)))
+            for name, flag in names.items()
+        }
+
     return Run(
         data=given.data,
         output=given.output,
         device=given.device,
         seed=given.seed,
-        vae_settings=VaeSettings(
-            batch=given.vae_batch,
-            steps=given.vae_steps,
-            minutes=given.vae_minutes,
-            rate=given.vae_rate,
-            **shared,
-        ),
-        denoiser_settings=DenoiserSettings(
-            batch=given.batch,
-            steps=given.steps,
-            minutes=given.minutes,
-            rate=given.rate,
-            average=given.average,
-            pool=given.pool,
-            uses=given.uses,
-            save_every=given.save_every,
-            **shared,
-        ),
+        vae_settings=VaeSettings(**chosen(VaeSettings(), "vae_")),
+        denoiser_settings=DenoiserSettings(**chosen(DenoiserSettings(), "")),
         vae=given.vae,
         resume=given.resume,
     )
 
 
 def main() -> None:
-    folder = train(parse())
+    folder = train(run_from(make_parser().parse_args()))
     print(f"Next: python -m model.embedded.score --model {folder}")
 
 

@@ -7,12 +7,17 @@ from typing import Final
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from .latents import fill_pool
-from .networks import make_denoiser, make_scheduler, make_text_encoder, millions_of_parameters
+from .libraries import Autoencoder, Denoiser
+from .networks import (
+    make_denoiser,
+    make_scheduler,
+    make_text_encoder,
+    millions_of_parameters,
+)
 from .render import Renderer
 from .training import Average, Budget, Stepper, compiled, log, mixed_precision
 
@@ -22,7 +27,9 @@ SIGNAL_CAP: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DenoiserSettings:
-    """Batch size, most steps, most minutes, peak learning rate, pool size and how often a pool is used."""
+    """Batch size, most steps, most minutes, peak learning rate, pool size and how often a pool is
+    used.
+    """
 
     batch: int = 768
     steps: int = 13412
@@ -40,7 +47,7 @@ class DenoiserSettings:
 class Drawer:
     """The two networks that training changes."""
 
-    denoiser: UNet2DConditionModel
+    denoiser: Denoiser
     text_encoder: CLIPTextModel
 
     @classmethod
@@ -54,28 +61,39 @@ class Drawer:
 class VelocityLoss:
     """The weighted error of the predicted velocity at random noise levels."""
 
-    def __init__(self, drawer: Drawer, device: str, generator: torch.Generator, compile: bool) -> None:
+    def __init__(
+        self, drawer: Drawer, device: str, generator: torch.Generator, compile: bool
+    ) -> None:
         kept = make_scheduler().alphas_cumprod.to(device)
         self.signal, self.noise = kept.sqrt(), (1 - kept).sqrt()
         ratio = kept / (1 - kept)
-        # With +1: the plain min(ratio, cap) / (ratio + 1) is 0 at zero signal, and the first step would never be trained.
+        # With +1: the plain min(ratio, cap) / (ratio + 1) is 0 at zero signal, and the first step
+        # would never be trained.
         self.weight = (ratio + 1).clamp(max=SIGNAL_CAP) / (ratio + 1)
         self.device, self.generator, self.text_encoder = device, generator, drawer.text_encoder
         denoiser = drawer.denoiser
-        self.predict = compiled(lambda z, t, text: denoiser(z, t, text, return_dict=False)[0], compile)
+        self.predict = compiled(
+            lambda z, t, text: denoiser(z, t, text, return_dict=False)[0], compile
+        )
 
     def __call__(self, latents: Tensor, tokens: Tensor) -> Tensor:
         noise = torch.randn(latents.shape, generator=self.generator, device=self.device)
         times = self._times(len(latents))
-        signal, noisiness = self.signal[times, None, None, None], self.noise[times, None, None, None]
+        signal, noisiness = (
+            self.signal[times, None, None, None],
+            self.noise[times, None, None, None],
+        )
         with mixed_precision(self.device):
             text = self.text_encoder(tokens).last_hidden_state
             velocity = self.predict(signal * latents + noisiness * noise, times, text)
         error = velocity.float() - (signal * noise - noisiness * latents)
-        return (self.weight[times] * error.square().mean((1, 2, 3))).mean()
+        loss: Tensor = (self.weight[times] * error.square().mean((1, 2, 3))).mean()
+        return loss
 
     def _times(self, count: int) -> Tensor:
-        """Noise levels spread evenly over the batch: less noise in the loss than independent draws."""
+        """Noise levels spread evenly over the batch: less noise in the loss than independent
+        draws.
+        """
         offset = torch.rand(1, generator=self.generator, device=self.device)
         spread = (offset + torch.arange(count, device=self.device) / count) % 1
         order = torch.randperm(count, generator=self.generator, device=self.device)
@@ -85,13 +103,13 @@ class VelocityLoss:
 def train_denoiser(
     drawer: Drawer,
     renderer: Renderer,
-    vae: AutoencoderKL,
+    vae: Autoencoder,
     tokenizer: CLIPTokenizer,
     generator: np.random.Generator,
     settings: DenoiserSettings,
     save: Callable[[Drawer], None],
 ) -> Drawer:
-    """Train in place and return the averaged networks; ``save`` is called with them now and then."""
+    """Train in place and return the averaged networks; ``save`` gets them now and then."""
     device = renderer.device.type
     modules = drawer.modules().to(device)
     noise_generator = torch.Generator(device).manual_seed(int(generator.integers(2**31)))
@@ -101,7 +119,9 @@ def train_denoiser(
     average = Average(modules, settings.average)
     log("denoiser", **{name: millions_of_parameters(part) for name, part in _parts(drawer).items()})
     recent: list[Tensor] = []
-    for step, (latents, tokens) in enumerate(_stream(renderer, vae, tokenizer, generator, noise_generator, settings)):
+    for step, (latents, tokens) in enumerate(
+        _stream(renderer, vae, tokenizer, generator, noise_generator, settings)
+    ):
         if budget.used(step) >= 1:
             break
         loss = loss_of(latents, tokens)
@@ -109,10 +129,20 @@ def train_denoiser(
         average.update(step + 1)
         recent = [*recent[-settings.log_every + 1 :], loss.detach()]
         if (step + 1) % settings.log_every == 0:
-            log("denoiser", step=step + 1, used=budget.used(step), loss=torch.stack(recent).mean().item())
+            log(
+                "denoiser",
+                step=step + 1,
+                used=budget.used(step),
+                loss=torch.stack(recent).mean().item(),
+            )
         if (step + 1) % settings.save_every == 0:
             save(_averaged(average))
-    log("denoiser_done", steps=step, samples=step * settings.batch, loss=torch.stack(recent).mean().item())
+    log(
+        "denoiser_done",
+        steps=step,
+        samples=step * settings.batch,
+        loss=torch.stack(recent).mean().item(),
+    )
     return _averaged(average)
 
 
@@ -127,7 +157,7 @@ def _averaged(average: Average) -> Drawer:
 
 def _stream(
     renderer: Renderer,
-    vae: AutoencoderKL,
+    vae: Autoencoder,
     tokenizer: CLIPTokenizer,
     generator: np.random.Generator,
     noise_generator: torch.Generator,

@@ -1,19 +1,19 @@
 """Train the autoencoder: it sets how sharp any picture of this model can be.
 
-Besides brightness the loss compares differences between neighbours, which keeps edges; noise on the latents
-teaches the decoder to draw clean edges from the small errors that a denoiser leaves.
+Besides brightness the loss compares differences between neighbours, which keeps edges; noise on
+the latents teaches the decoder to draw clean edges from the small errors that a denoiser leaves.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
-from diffusers import AutoencoderKL
 from torch import Tensor
 
+from .libraries import Autoencoder
 from .networks import INITIAL_LOG_VARIANCE, LATENT_CHANNELS, make_vae
 from .plan import Mix, random_plan
 from .render import Renderer
@@ -41,13 +41,13 @@ class VaeSettings:
     compile: bool = False
 
 
-def moments(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def moments(vae: Autoencoder, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log variance of the latents (n, 4, 32, 32) of pictures in -1 to 1."""
     mean, log_variance = vae.quant_conv(vae.encoder(pictures)).float().chunk(2, dim=1)
     return mean, log_variance.clamp(-30, 20)
 
 
-def decoded(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+def decoded(vae: Autoencoder, latents: Tensor) -> Tensor:
     pictures: Tensor = vae.decoder(vae.post_quant_conv(latents)).float()
     return pictures
 
@@ -59,7 +59,9 @@ def edge_loss(first: Tensor, second: Tensor) -> Tensor:
 
 
 def sampled(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A draw from the posterior, with up to LARGEST_LATENT_NOISE of each channel's deviation on top."""
+    """A draw from the posterior, with up to LARGEST_LATENT_NOISE of each channel's deviation on
+    top.
+    """
     spread = mean.detach().std((0, 2, 3), keepdim=True)
     amount = LARGEST_LATENT_NOISE * torch.rand(len(mean), 1, 1, 1, device=mean.device)
     noisy = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
@@ -77,7 +79,9 @@ def signal_to_noise(first: Tensor, second: Tensor) -> float:
     return 10 * math.log10(4 / float(functional.mse_loss(first, second)))
 
 
-def train_vae(renderer: Renderer, generator: np.random.Generator, settings: VaeSettings) -> AutoencoderKL:
+def train_vae(
+    renderer: Renderer, generator: np.random.Generator, settings: VaeSettings
+) -> Autoencoder:
     """Train from scratch on random plans and return the averaged, whitened autoencoder."""
     device = renderer.device.type
     vae = make_vae().to(device)
@@ -104,7 +108,7 @@ def _pictures(renderer: Renderer, generator: np.random.Generator, count: int) ->
     return renderer.draw(random_plan(renderer.objects, count, generator, WORDLESS)) * 2 - 1
 
 
-def _reconstruction_loss(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def _reconstruction_loss(vae: Autoencoder, pictures: Tensor) -> tuple[Tensor, Tensor]:
     mean, log_variance = moments(vae, pictures)
     output = decoded(vae, sampled(mean, log_variance))
     brightness = (output - pictures).abs().mean()
@@ -114,8 +118,12 @@ def _reconstruction_loss(vae: AutoencoderKL, pictures: Tensor) -> tuple[Tensor, 
 
 
 @torch.no_grad()
-def whitened(vae: Any, renderer: Renderer, generator: np.random.Generator, batch: int) -> AutoencoderKL:
-    """Fold each latent channel's mean and deviation into the 1x1 convolutions, so that scaling_factor is 1."""
+def whitened(
+    vae: Autoencoder, renderer: Renderer, generator: np.random.Generator, batch: int
+) -> Autoencoder:
+    """Fold each latent channel's mean and deviation into the 1x1 convolutions, so that
+    scaling_factor is 1.
+    """
     pictures = [_pictures(renderer, generator, batch) for _ in range(max(1, 2048 // batch))]
     means = torch.cat([moments(vae, part)[0] for part in pictures])
     before = signal_to_noise(decoded(vae, means[:batch]).clamp(-1, 1), pictures[0])
@@ -128,16 +136,20 @@ def whitened(vae: Any, renderer: Renderer, generator: np.random.Generator, batch
     leave.weight *= spread[None, :, None, None]
     silence(vae, spread < SILENT_CHANNEL * spread.max())
     after = signal_to_noise(decoded(vae, moments(vae, pictures[0])[0]).clamp(-1, 1), pictures[0])
-    log("vae_whitened", psnr_before=before, psnr_after=after, spread=[round(s, 3) for s in spread.tolist()])
-    result: AutoencoderKL = vae
-    return result
+    log(
+        "vae_whitened",
+        psnr_before=before,
+        psnr_after=after,
+        spread=[round(s, 3) for s in spread.tolist()],
+    )
+    return vae
 
 
-def silence(vae: Any, channels: Tensor) -> None:
+def silence(vae: Autoencoder, channels: Tensor) -> None:
     """Switch off the channels that the decoder learnt to ignore.
 
-    Made as loud as the others, the denoiser would learn their noise; and their posterior is so wide that
-    image-to-image, which samples it, would drown the picture.
+    Made as loud as the others, the denoiser would learn their noise; and their posterior is so
+    wide that image-to-image, which samples it, would drown the picture.
     """
     entry = vae.quant_conv
     for half, bias in ((0, 0.0), (LATENT_CHANNELS, INITIAL_LOG_VARIANCE)):

@@ -1,4 +1,4 @@
-"""What both training stages share: when to stop, the learning rate, averaged weights, precision, log lines."""
+"""What both training stages share: budget, learning rate, averages, precision, log lines."""
 
 import copy
 import math
@@ -22,7 +22,10 @@ def _short(value: object) -> str:
 
 @dataclass(slots=True)
 class Budget:
-    """A stage ends at its steps or its minutes, whichever comes first; the learning rate follows the nearer."""
+    """A stage ends at its steps or its minutes, whichever comes first.
+
+    The learning rate follows the one that is nearer.
+    """
 
     steps: int
     minutes: float
@@ -56,7 +59,9 @@ class Average:
 class Stepper:
     """One optimiser step: clipped gradients, AdamW, the budget's learning rate."""
 
-    def __init__(self, parameters: list[nn.Parameter], rate: float, budget: Budget, weight_decay: float) -> None:
+    def __init__(
+        self, parameters: list[nn.Parameter], rate: float, budget: Budget, weight_decay: float
+    ) -> None:
         self.parameters, self.rate, self.budget = parameters, rate, budget
         fused = parameters[0].device.type == "cuda"
         self.optimiser = torch.optim.AdamW(
@@ -67,7 +72,7 @@ class Stepper:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * self.budget.learning_rate(number)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
 
