@@ -14,7 +14,7 @@ DRAWN_AT_ONCE: Final = 8
 
 def open_pipeline(folder: Path) -> Pipeline:
     """Load a pipeline folder in float32 for the CPU, without progress bars."""
-    pipeline = AutoPipelineForText2Image.from_pretrained(folder, torch_dtype=torch.float32)
+    pipeline = AutoPipelineForText2Image.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

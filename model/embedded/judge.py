@@ -6,7 +6,7 @@ picture judged.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Final
 
@@ -158,8 +158,7 @@ def _references(hue: str, small: bool, side: int) -> torch.Tensor:
     """
     if side != JUDGED_SIDE:
         return functional.avg_pool2d(_references(hue, small, JUDGED_SIDE), JUDGED_SIDE // side)
-    cells = [_cells(NAMES, style) for style in STYLES]
-    turned = torch.cat([_turned(part, hue) if hue else part for part in cells])
+    turned = torch.cat([_turned(style, hue) if hue else _cells(NAMES, style) for style in STYLES])
     if small:
         turned = functional.interpolate(
             turned, size=round(JUDGED_SIDE * SIZES["small"]), mode="area"
@@ -178,13 +177,25 @@ def _cells(atlas: Atlas, style: str) -> torch.Tensor:
     return torch.cat([cells[:, :3] * cells[:, 3:], cells[:, 3:]], 1)
 
 
-def _turned(cells: torch.Tensor, hue: str) -> torch.Tensor:
+def _turned(style: str, hue: str) -> torch.Tensor:
     """Each object's main hue turned to the one asked for, as the renderer does."""
-    colour = (cells[:, :3] / cells[:, 3:].clamp(min=1e-3)).clamp(0, 1)
-    bytes_ = torch.cat([colour, cells[:, 3:]], 1).mul(255).byte().permute(0, 2, 3, 1).numpy()
-    main = torch.tensor([describe_colour(each).hue for each in bytes_])
+    cells = _cells(NAMES, style)
+    colour, alpha = _plain_colour(cells), cells[:, 3:]
     target = torch.full((len(cells),), OBJECT_HUES[hue])
-    return torch.cat([turn_hue(colour, main, target) * cells[:, 3:], cells[:, 3:]], 1)
+    return torch.cat([turn_hue(colour, _main_hues(style), target) * alpha, alpha], 1)
+
+
+def _plain_colour(cells: torch.Tensor) -> torch.Tensor:
+    """Colour that is no longer premultiplied."""
+    return (cells[:, :3] / cells[:, 3:].clamp(min=1e-3)).clamp(0, 1)
+
+
+@cache
+def _main_hues(style: str) -> torch.Tensor:
+    cells = _cells(NAMES, style)
+    shown = torch.cat([_plain_colour(cells), cells[:, 3:]], 1)[:, :, ::2, ::2]
+    pictures = shown.mul(255).byte().permute(0, 2, 3, 1).numpy()
+    return torch.tensor([describe_colour(each).hue for each in pictures])
 
 
 def _centred(cells: torch.Tensor, side: int) -> torch.Tensor:

@@ -88,8 +88,7 @@ def _vae(run: Run, renderer: Renderer, generator: np.random.Generator) -> Autoen
 def _start(run: Run, tokenizer: CLIPTokenizer) -> Drawer:
     if not run.resume:
         return Drawer.untrained(tokenizer)
-    full: Any = {"torch_dtype": torch.float32}
-    denoiser = UNet2DConditionModel.from_pretrained(run.resume, subfolder="unet", **full)
+    denoiser = UNet2DConditionModel.from_pretrained(run.resume, subfolder="unet")
     return Drawer(denoiser, CLIPTextModel.from_pretrained(run.resume, subfolder="text_encoder"))
 
 
