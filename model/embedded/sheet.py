@@ -1,6 +1,7 @@
 """Draw prompts and tile them into one labelled picture, to look at with one's own eyes."""
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,9 @@ from .palette import PICTURE_SIDE
 from .questions import Question, make_questions
 
 GAP: Final = 4
-LABEL_HEIGHT: Final = 14
-LABEL_LENGTH: Final = 23
+LABEL_HEIGHT: Final = 27
+LABEL_WIDTH: Final = 22
+LABEL_LINES: Final = 2
 
 DEMONSTRATION: Final = (
     "a fox",
@@ -70,10 +72,12 @@ def tiled(pictures: Sequence[Image.Image], labels: Sequence[str], columns: int) 
     for place, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         left, top = place % columns * width, place // columns * height
         sheet.paste(picture, (left + GAP // 2, top + GAP // 2))
-        pen.text(
-            (left + GAP // 2, top + PICTURE_SIDE + GAP // 2), label[:LABEL_LENGTH], fill="black"
-        )
+        pen.text((left + GAP // 2, top + PICTURE_SIDE + GAP // 2), _label(label), fill="black")
     return sheet
+
+
+def _label(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, LABEL_WIDTH)[:LABEL_LINES])
 
 
 def failures(

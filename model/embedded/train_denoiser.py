@@ -62,7 +62,7 @@ class VelocityLoss:
     """The weighted error of the predicted velocity at random noise levels."""
 
     def __init__(
-        self, drawer: Drawer, device: str, generator: torch.Generator, compile: bool
+        self, drawer: Drawer, device: str, generator: torch.Generator, compiling: bool
     ) -> None:
         kept = make_scheduler().alphas_cumprod.to(device)
         self.signal, self.noise = kept.sqrt(), (1 - kept).sqrt()
@@ -73,7 +73,7 @@ class VelocityLoss:
         self.device, self.generator, self.text_encoder = device, generator, drawer.text_encoder
         denoiser = drawer.denoiser
         self.predict = compiled(
-            lambda z, t, text: denoiser(z, t, text, return_dict=False)[0], compile
+            lambda z, t, text: denoiser(z, t, text, return_dict=False)[0], compiling
         )
 
     def __call__(self, latents: Tensor, tokens: Tensor) -> Tensor:
