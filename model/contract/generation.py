@@ -1,0 +1,97 @@
+"""One request in, one generation out. Every protocol translates into and out of these two types,
+and warmup builds the same: what is warmed is what is served.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .sampling import Shape, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to draw. Names and meanings are those of diffusers; sizes in pixels. ``None`` leaves the
+    value to the pipeline's own signature.
+    """
+
+    width: int
+    height: int
+    num_inference_steps: int
+    guidance_scale: float | None = None
+    true_cfg_scale: float | None = None
+    strength: float | None = None
+    max_sequence_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """``prompts`` has one text for each prompt; each is drawn ``num_images_per_prompt`` times, and
+    ``seeds`` has one seed for each picture, in prompt order.
+
+    ``images`` and ``masks`` hold one picture for each prompt: uint8 arrays [height, width, 3] and
+    [height, width]. ``deadline`` is a reading of ``time.monotonic()``.
+    """
+
+    id: str
+    task: Task
+    prompts: tuple[str, ...]
+    sampling: Sampling
+    seeds: tuple[int, ...]
+    negative_prompts: tuple[str, ...] | None = None
+    num_images_per_prompt: int = 1
+    images: tuple[Any, ...] = ()
+    masks: tuple[Any, ...] = ()
+    deadline: float | None = None
+    priority: int = 0
+    warmup: bool = False
+
+    @property
+    def pictures(self) -> int:
+        return len(self.prompts) * self.num_images_per_prompt
+
+    @property
+    def cfg(self) -> bool:
+        """Whether the denoiser runs a second, unconditional pass. Diffusers' rule: a true scale
+        needs a negative prompt; a plain one does it by itself above 1."""
+        if self.sampling.true_cfg_scale is not None:
+            return self.sampling.true_cfg_scale > 1 and self.negative_prompts is not None
+        return (self.sampling.guidance_scale or 0.0) > 1
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(
+            task=self.task,
+            width=self.sampling.width,
+            height=self.sampling.height,
+            batch=self.pictures,
+            cfg=self.cfg,
+            image_in=bool(self.images),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds by stage. ``steps`` has one entry for each denoising step."""
+
+    queue: float = 0.0
+    prepare: float = 0.0
+    steps: tuple[float, ...] = ()
+    decode: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """``pixels``: uint8 array [pictures, height, width, 3], RGB. ``peak_memory_bytes`` is the
+    device's, 0 on a CPU.
+    """
+
+    id: str
+    pixels: Any
+    seeds: tuple[int, ...]
+    shape: Shape
+    steps: int
+    timings: Timings
+    cold_shape: bool = False
+    peak_memory_bytes: int = 0
+    notes: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,162 @@
+"""Every error that a caller or an operator can meet, in one tree.
+
+The class says how the error looks on each protocol, so that no handler maps errors by hand:
+``http_status`` (REST), ``grpc_code`` (a name in ``grpc.StatusCode``), ``openai_type`` (the ``type``
+of OpenAI's error envelope) and ``retry_after`` (seconds after which the same request may succeed,
+or None where it never will). Start-up errors carry the ``exit_code`` of the process instead.
+
+A message is for the caller: it names the field, never echoes the payload, and says how to mend it.
+"""
+
+from typing import ClassVar
+
+
+class KilnError(Exception):
+    """The root. ``reason`` is what KServe's gRPC interceptor reads."""
+
+    http_status: ClassVar[int] = 500
+    grpc_code: ClassVar[str] = "INTERNAL"
+    openai_type: ClassVar[str] = "server_error"
+    retry_after: float | None = None
+
+    @property
+    def reason(self) -> str:
+        return str(self)
+
+
+class RequestError(KilnError):
+    """A request that was not served."""
+
+
+class InvalidRequest(RequestError):
+    """The request itself is wrong; ``field`` names the part to mend."""
+
+    http_status = 400
+    grpc_code = "INVALID_ARGUMENT"
+    openai_type = "invalid_request_error"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class UnknownModel(RequestError):
+    http_status = 404
+    grpc_code = "NOT_FOUND"
+    openai_type = "invalid_request_error"
+
+    def __init__(self, name: str, served: str) -> None:
+        super().__init__(f"model {name[:100]!r} is not served here; this server serves {served!r}")
+
+
+class UnknownVersion(RequestError):
+    http_status = 404
+    grpc_code = "NOT_FOUND"
+    openai_type = "invalid_request_error"
+
+    def __init__(self, version: str, served: str) -> None:
+        super().__init__(f"version {version[:100]!r} is not served; leave it out or use {served!r}")
+
+
+class PayloadTooLarge(RequestError):
+    http_status = 413
+    grpc_code = "RESOURCE_EXHAUSTED"
+    openai_type = "invalid_request_error"
+
+
+class Unsupported(RequestError):
+    """The protocol has it, this server deliberately has not."""
+
+    http_status = 501
+    grpc_code = "UNIMPLEMENTED"
+    openai_type = "invalid_request_error"
+
+
+class QueueFull(RequestError):
+    http_status = 429
+    grpc_code = "RESOURCE_EXHAUSTED"
+    openai_type = "rate_limit_error"
+
+    def __init__(self, waiting: int, retry_after: float) -> None:
+        super().__init__(f"the queue is full: {waiting} requests are waiting")
+        self.retry_after = retry_after
+
+
+class NotReady(RequestError):
+    """Not warm yet, or no longer serving. ``details`` go into the body beside the message."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: float, details: dict[str, object]) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.details = details
+
+
+class EngineLost(RequestError):
+    """The engine ended while it held the request. Another replica can serve it."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+    retry_after = 1.0
+
+
+class DeadlineExceeded(RequestError):
+    http_status = 504
+    grpc_code = "DEADLINE_EXCEEDED"
+    openai_type = "timeout_error"
+
+
+class Cancelled(RequestError):
+    """The client went away; nobody reads this answer. 499 is nginx's word for it."""
+
+    http_status = 499
+    grpc_code = "CANCELLED"
+
+
+class GenerationFailed(RequestError):
+    """The pipeline raised. The engine lives on; the log has the traceback."""
+
+
+class OutOfMemory(RequestError):
+    """The device had no room for this request. A smaller one may fit."""
+
+    http_status = 503
+    grpc_code = "RESOURCE_EXHAUSTED"
+
+
+class StartupError(KilnError):
+    """The server cannot start, or cannot go on: the process ends with ``exit_code`` and the message
+    as Kubernetes' termination message.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidSettings(StartupError):
+    exit_code = 2
+
+
+class PortInUse(StartupError):
+    exit_code = 3
+
+
+class ModelNotLoadable(StartupError):
+    exit_code = 4
+
+
+class WarmupFailed(StartupError):
+    exit_code = 5
+
+
+class EngineDied(StartupError):
+    exit_code = 6
+
+
+class EngineStuck(StartupError):
+    exit_code = 7
+
+
+class StartupTimeout(StartupError):
+    exit_code = 8

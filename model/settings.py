@@ -1,0 +1,236 @@
+"""Every knob of the server, once. Values come from flags, the environment (``KILN_...``), a config
+file and the defaults, in that order (W02); ``settings_sources`` merges them.
+
+The description of a field is its documentation: ``--help`` and the reference page are made of it.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .contract.roles import Role
+from .contract.warmup import OnFailure, WarmupMode
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Bytes = Annotated[int, Field(ge=1024)]
+
+MIB = 1024 * 1024
+
+
+def _knob(group: str, description: str) -> dict[str, Any]:
+    return {"description": description, "json_schema_extra": {"group": group}}
+
+
+class Settings(BaseModel):
+    """What one server process was told. Frozen: nothing changes it after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    # -- model -------------------------------------------------------------------------------
+    model: str = Field(
+        "embedded://",
+        **_knob(
+            "Model",
+            "What to serve: embedded:// (the small model that ships with Kiln), the path of a "
+            "diffusers folder, or hf://ORGANISATION/NAME[@REVISION].",
+        ),
+    )
+    model_name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$|^$",
+        **_knob(
+            "Model",
+            "The name in URLs, /v2/models/NAME. Empty: the last part of the model, or 'embedded'.",
+        ),
+    )
+    role: Role = Field(
+        Role.MONOLITHIC,
+        **_knob("Model", "The part this server plays. 'monolithic' runs the whole pipeline."),
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$",
+        **_knob("Model", "Where the pipeline runs: auto (a GPU if there is one), cpu, cuda:N."),
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        **_knob("Model", "Type of the weights. auto: bfloat16 on a GPU, float32 on a CPU."),
+    )
+    torch_threads: int = Field(
+        0,
+        ge=0,
+        **_knob("Model", "CPU threads of the engine; 0: as many as the process may use."),
+    )
+
+    # -- warmup ------------------------------------------------------------------------------
+    warmup_mode: WarmupMode = Field(
+        WarmupMode.SERVER,
+        **_knob(
+            "Warmup",
+            "server: requests that the server builds for itself run before it says Ready. "
+            "request: a short copy of the first user request runs before it. off: nothing runs, "
+            "and the first user pays.",
+        ),
+    )
+    warmup_steps: int = Field(
+        2,
+        ge=1,
+        **_knob(
+            "Warmup",
+            "Steps of a warmup request. At least two run whatever this says, since the first step "
+            "and later ones take different paths.",
+        ),
+    )
+    warmup_request_timeout: PositiveSeconds = Field(
+        600.0,
+        **_knob(
+            "Warmup", "Seconds one warmup request may take. Compiling a large model takes minutes."
+        ),
+    )
+    startup_timeout: PositiveSeconds = Field(
+        1800.0,
+        **_knob(
+            "Warmup",
+            "Seconds from the start to Ready. Later than that is a failure: a stuck device must "
+            "not be waited for. Startup probes derive from it.",
+        ),
+    )
+    warmup_on_failure: OnFailure = Field(
+        OnFailure.ABORT,
+        **_knob(
+            "Warmup",
+            "abort: the process ends with the reason. degraded: it turns Ready and says so in "
+            "metadata, metrics and readiness answers. ready: it turns Ready, and only the warmup "
+            "report tells.",
+        ),
+    )
+    gate_hold: Seconds = Field(
+        0.0,
+        **_knob(
+            "Warmup",
+            "Seconds that a request which comes before Ready is held, in case Ready comes in time, "
+            "before it gets its 503. 0: answer at once.",
+        ),
+    )
+
+    # -- requests ----------------------------------------------------------------------------
+    queue_size: Count = Field(
+        64,
+        **_knob("Requests", "Requests that may wait for the engine. One more gets a 429."),
+    )
+    request_timeout: PositiveSeconds = Field(
+        600.0,
+        **_knob(
+            "Requests",
+            "Seconds from arrival to answer when the request names no timeout_s, and the most it "
+            "may name.",
+        ),
+    )
+    step_timeout: PositiveSeconds = Field(
+        120.0,
+        **_knob(
+            "Requests",
+            "Seconds that one denoising step, or the work before the first or after the last, may "
+            "take once the server is Ready. Longer means that the engine hangs: the process ends.",
+        ),
+    )
+    max_images: Count = Field(
+        16, **_knob("Requests", "Pictures in one request: prompts times num_images_per_prompt.")
+    )
+    max_steps: Count = Field(1000, **_knob("Requests", "Largest num_inference_steps."))
+    max_pixels: Count = Field(
+        2048 * 2048, **_knob("Requests", "Largest width times height, of outputs and of inputs.")
+    )
+    max_prompt_characters: Count = Field(
+        10_000, **_knob("Requests", "Longest prompt. A text encoder uses far less of it.")
+    )
+    output_format: Literal["png", "jpeg", "webp", "raw"] = Field(
+        "png", **_knob("Requests", "Format of pictures when the request names none.")
+    )
+    encode_threads: Count = Field(
+        2, **_knob("Requests", "Threads that encode pictures, off the event loop.")
+    )
+
+    # -- network -----------------------------------------------------------------------------
+    host: str = Field("0.0.0.0", **_knob("Network", "Address that both ports bind."))  # noqa: S104
+    http_port: Port = Field(8080, **_knob("Network", "Port of the REST protocols."))
+    grpc_port: Port = Field(8081, **_knob("Network", "Port of the gRPC protocol."))
+    enable_grpc: bool = Field(True, **_knob("Network", "Whether the gRPC port opens."))
+    max_body_bytes: Bytes = Field(
+        32 * MIB, **_knob("Network", "Largest REST body in bytes. A larger one gets a 413.")
+    )
+    grpc_max_receive_message_length: Bytes = Field(
+        32 * MIB, **_knob("Network", "Largest gRPC request in bytes.")
+    )
+    grpc_max_send_message_length: Bytes = Field(
+        256 * MIB, **_knob("Network", "Largest gRPC answer in bytes.")
+    )
+    ssl_certfile: Path | None = Field(
+        None, **_knob("Network", "Certificate (PEM) for both ports. Needs ssl_keyfile.")
+    )
+    ssl_keyfile: Path | None = Field(None, **_knob("Network", "Key (PEM) of ssl_certfile."))
+
+    # -- life --------------------------------------------------------------------------------
+    drain_delay: Seconds = Field(
+        5.0,
+        **_knob(
+            "Life",
+            "Seconds between SIGTERM (NotReady at once) and closing the ports: the time that load "
+            "balancers need to notice. Requests are served meanwhile. Ctrl-C skips it.",
+        ),
+    )
+    drain_timeout: Seconds = Field(
+        60.0,
+        **_knob(
+            "Life",
+            "Seconds that running requests get to finish once the ports are closed. The pod's "
+            "terminationGracePeriodSeconds must exceed drain_delay + drain_timeout.",
+        ),
+    )
+    termination_message_path: Path = Field(
+        Path("/dev/termination-log"),
+        **_knob(
+            "Life",
+            "Where the reason of a failure is written, for 'kubectl describe pod'. Skipped when it "
+            "neither exists nor can be made.",
+        ),
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", **_knob("Life", "Least severity that is logged.")
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", **_knob("Life", "auto: json, unless the log goes to a terminal.")
+    )
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
+            raise ValueError("ssl_certfile and ssl_keyfile go together: give both or neither")
+        for path in (self.ssl_certfile, self.ssl_keyfile):
+            if path is not None and not path.is_file():
+                raise ValueError(f"ssl_certfile, ssl_keyfile: there is no file {str(path)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_ports(self) -> Self:
+        if self.enable_grpc and self.http_port == self.grpc_port != 0:
+            raise ValueError(f"http_port and grpc_port are both {self.http_port}")
+        return self
+
+    @property
+    def served_name(self) -> str:
+        """The name in URLs."""
+        if self.model_name:
+            return self.model_name
+        last = self.model.partition("://")[2] if "://" in self.model else self.model
+        last = last.partition("@")[0].rstrip("/").rpartition("/")[2]
+        cleaned = "".join(c if c.isalnum() or c in "._-" else "-" for c in last).lstrip("._-")
+        return cleaned[:100] or ("embedded" if self.model.startswith("embedded://") else "model")
+
+    @property
+    def tls(self) -> bool:
+        return self.ssl_certfile is not None
