@@ -29,7 +29,8 @@ class GenerationRequest:
     ``seeds`` has one seed for each picture, in prompt order.
 
     ``images`` and ``masks`` hold one picture for each prompt: uint8 arrays [height, width, 3] and
-    [height, width]. ``deadline`` is a reading of ``time.monotonic()``.
+    [height, width]. ``deadline`` is a reading of ``time.monotonic()``. ``cfg``: the denoiser runs a
+    second, unconditional pass.
     """
 
     id: str
@@ -43,19 +44,12 @@ class GenerationRequest:
     masks: tuple[Any, ...] = ()
     deadline: float | None = None
     priority: int = 0
+    cfg: bool = False
     warmup: bool = False
 
     @property
     def pictures(self) -> int:
         return len(self.prompts) * self.num_images_per_prompt
-
-    @property
-    def cfg(self) -> bool:
-        """Whether the denoiser runs a second, unconditional pass. Diffusers' rule: a true scale
-        needs a negative prompt; a plain one does it by itself above 1."""
-        if self.sampling.true_cfg_scale is not None:
-            return self.sampling.true_cfg_scale > 1 and self.negative_prompts is not None
-        return (self.sampling.guidance_scale or 0.0) > 1
 
     @property
     def shape(self) -> Shape:
@@ -83,7 +77,7 @@ class Timings:
 @dataclass(frozen=True, slots=True)
 class Generation:
     """``pixels``: uint8 array [pictures, height, width, 3], RGB. ``peak_memory_bytes`` is the
-    device's, 0 on a CPU.
+    device's, 0 on a CPU. ``compiles``: graphs that torch compiled for it; 0 once a shape is warm.
     """
 
     id: str
@@ -94,4 +88,5 @@ class Generation:
     timings: Timings
     cold_shape: bool = False
     peak_memory_bytes: int = 0
+    compiles: int = 0
     notes: dict[str, str] = field(default_factory=dict)

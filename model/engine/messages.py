@@ -1,0 +1,103 @@
+"""What the two processes say to each other. Only processes of one parent pickle to each other."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..contract.generation import GenerationRequest, Timings
+from ..contract.sampling import ModelDescription
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What the engine needs to know of the settings. ``threads`` 0: as many as it may use."""
+
+    model: str
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int = 0
+    log_level: str = "info"
+    log_format: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """``pixels`` names the shared memory that takes the pictures."""
+
+    request: GenerationRequest
+    pixels: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answered by the engine's reader thread, even while it draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End once the current request is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """``stage``: import, read, ready."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    description: ModelDescription
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    id: str
+    step: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    id: str
+    timings: Timings
+    compiles: int
+    notes: dict[str, str] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+
+
+class Refusal(StrEnum):
+    FAILED = "failed"
+    OUT_OF_MEMORY = "out of memory"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request ended without pictures; the engine is fine."""
+
+    id: str
+    kind: Refusal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The device is in a state that no request survives; the engine ends."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The engine's process is alive."""

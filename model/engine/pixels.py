@@ -1,0 +1,60 @@
+"""Shared memory for the pictures of one request.
+
+The API process makes it before the engine runs and removes it in every case: whoever dies, nothing
+is left (if the API process itself is killed, Python's resource tracker removes it).
+"""
+
+import os
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+
+from ..errors import OutOfMemory
+
+PixelShape = tuple[int, int, int, int]
+
+
+class PixelBuffer:
+    """Room for uint8 [pictures, height, width, 3]. A context manager of the API process."""
+
+    def __init__(self, shape: PixelShape) -> None:
+        self.shape = shape
+        size = int(np.prod(shape))
+        self._memory = SharedMemory(create=True, size=size)
+        try:
+            # Without this a full /dev/shm kills the writer by SIGBUS.
+            os.posix_fallocate(self._memory._fd, 0, size)  # type: ignore[attr-defined]
+        except OSError as error:
+            self.close()
+            raise OutOfMemory(
+                f"shared memory has no room for {size} bytes of pictures; mount a larger /dev/shm "
+                "(an emptyDir with medium: Memory), or ask for fewer pictures"
+            ) from error
+
+    @property
+    def name(self) -> str:
+        return self._memory.name
+
+    def copied(self) -> Any:
+        """The pictures, in memory of their own."""
+        return np.ndarray(self.shape, np.uint8, self._memory.buf).copy()
+
+    def close(self) -> None:
+        self._memory.close()
+        self._memory.unlink()
+
+    def __enter__(self) -> "PixelBuffer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_pixels(name: str, pixels: Any) -> None:
+    """Engine's side: copy ``pixels`` into the named memory."""
+    memory = SharedMemory(name)
+    try:
+        np.ndarray(pixels.shape, np.uint8, memory.buf)[...] = pixels
+    finally:
+        memory.close()

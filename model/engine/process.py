@@ -1,0 +1,260 @@
+"""The API process' handle on one engine process: start it, load, generate, cancel, watch, stop.
+
+An engine that dies, breaks or hangs is *lost*: every request it held fails with a retryable error,
+``on_lost`` is called once, and nothing brings it back (crash-only: Kubernetes restarts the pod).
+"""
+
+import asyncio
+import contextlib
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from ..contract.generation import Generation, GenerationRequest
+from ..contract.sampling import ModelDescription
+from ..errors import (
+    Cancelled,
+    DeadlineExceeded,
+    EngineDied,
+    EngineLost,
+    EngineStuck,
+    GenerationFailed,
+    ModelNotLoadable,
+    OutOfMemory,
+    RequestError,
+    StartupError,
+)
+from ..telemetry.logs import get_logger
+from . import messages, worker
+from .pixels import PixelBuffer
+
+log = get_logger(__name__)
+
+STOP_SECONDS: Final = 10.0
+WATCH_SECONDS: Final = 0.25
+PING_SECONDS: Final = 5.0
+REFUSALS: Final[dict[messages.Refusal, type[RequestError]]] = {
+    messages.Refusal.FAILED: GenerationFailed,
+    messages.Refusal.OUT_OF_MEMORY: OutOfMemory,
+    messages.Refusal.CANCELLED: Cancelled,
+    messages.Refusal.DEADLINE: DeadlineExceeded,
+}
+OnStep = Callable[[int, int], None]
+
+
+class EngineProcess:
+    """All methods belong to the event loop's thread.
+
+    ``step_timeout``: seconds without a sign of life while it draws, or while it idles, after which
+    it counts as hung. ``on_lost`` gets the reason.
+    """
+
+    def __init__(
+        self,
+        options: messages.EngineOptions,
+        step_timeout: float,
+        on_lost: Callable[[StartupError], None],
+    ) -> None:
+        self._options = options
+        self._step_timeout = step_timeout
+        self._on_lost = on_lost
+        self._process: Any = None
+        self._pipe: Any = None
+        self._loop: asyncio.AbstractEventLoop
+        self._loaded: asyncio.Future[ModelDescription]
+        self._running: dict[str, asyncio.Future[messages.Done]] = {}
+        self._limit = step_timeout
+        self._last_sign = self._last_ping = time.monotonic()
+        self._on_step: OnStep | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.lost: StartupError | None = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def spawn(self) -> None:
+        """Start the process; it imports torch at once, and loads the model."""
+        self._loop = asyncio.get_running_loop()
+        self._loaded = self._loop.create_future()
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(
+            target=worker.main, args=(theirs, self._options), name="kiln-engine", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        threading.Thread(target=self._read, name="engine-messages", daemon=True).start()
+
+    async def load(self) -> ModelDescription:
+        """Wait until the model is loaded.
+
+        Raises:
+            ModelNotLoadable: the engine says why.
+            EngineDied: it ended while loading.
+        """
+        description = await self._loaded
+        self._last_sign = time.monotonic()
+        self._watching = asyncio.create_task(self._watch())
+        return description
+
+    async def generate(
+        self, request: GenerationRequest, *, limit: float | None = None, on_step: Any = None
+    ) -> Generation:
+        """Draw one request; the caller sees to it that there is one at a time.
+
+        ``limit`` replaces the step timeout for this request. When the calling task is cancelled,
+        the engine stops at the next step, and only then does this return.
+
+        Raises:
+            RequestError: by kind of refusal; ``EngineLost`` when the engine ended meanwhile.
+        """
+        if self.lost is not None:
+            raise EngineLost(f"the engine is gone: {self.lost}")
+        size = request.sampling
+        with PixelBuffer((request.pictures, size.height, size.width, 3)) as buffer:
+            done = await self._run(messages.Generate(request, buffer.name), limit, on_step)
+            return Generation(
+                id=request.id,
+                pixels=buffer.copied(),
+                seeds=request.seeds,
+                shape=request.shape,
+                steps=size.num_inference_steps,
+                timings=done.timings,
+                peak_memory_bytes=done.peak_memory_bytes,
+                compiles=done.compiles,
+                notes=done.notes,
+            )
+
+    async def _run(
+        self, message: messages.Generate, limit: float | None, on_step: Any
+    ) -> messages.Done:
+        identity = message.request.id
+        answer: asyncio.Future[messages.Done] = self._loop.create_future()
+        self._running[identity] = answer
+        self._limit, self._on_step = limit or self._step_timeout, on_step
+        self._last_sign = time.monotonic()
+        try:
+            self._send(message)
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            self._send(messages.Cancel(identity))
+            await asyncio.wait([answer])
+            answer.exception()  # retrieved: the caller no longer asks
+            raise
+        finally:
+            del self._running[identity]
+            self._limit, self._on_step = self._step_timeout, None
+
+    async def stop(self) -> None:
+        """End the process: politely, then by force. Safe to call at any time, and twice."""
+        self._stopping = True
+        if self._watching:
+            self._watching.cancel()
+        if self._process is None:
+            return
+        self._send(messages.Stop())
+        if self._running or not self._loaded.done() or self._loaded.exception():
+            self._process.kill()  # it is busy, and nobody waits for the result
+        await asyncio.to_thread(self._process.join, STOP_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            await asyncio.to_thread(self._process.join, STOP_SECONDS)
+        self._pipe.close()
+
+    def _send(self, message: object) -> None:
+        # When it is gone, the reader thread finds out and tells why.
+        with contextlib.suppress(OSError):
+            self._pipe.send(message)
+
+    def _read(self) -> None:
+        """Reader thread: hand every message to the event loop, and notice the end."""
+        while True:
+            try:
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                break
+            if not self._call(self._receive, message):
+                return
+        self._process.join(STOP_SECONDS)
+        self._call(self._ended, self._process.exitcode)
+
+    def _call(self, function: Callable[..., None], argument: object) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:
+            return False  # the loop is closed: the server has ended
+        return True
+
+    def _receive(self, message: object) -> None:
+        self._last_sign = time.monotonic()
+        match message:
+            case messages.StepDone(_, step, of):
+                if self._on_step:
+                    self._on_step(step, of)
+            case messages.Done(id):
+                self._settle(id, message)
+            case messages.Refused(id, kind, reason):
+                self._settle(id, REFUSALS[kind](reason))
+            case messages.Loading(stage):
+                log.info("engine_loading", stage=stage)
+            case messages.Loaded(description):
+                if not self._loaded.done():
+                    self._loaded.set_result(description)
+            case messages.LoadFailed(reason):
+                self._lose(ModelNotLoadable(reason))
+            case messages.Broken(reason):
+                self._lose(EngineDied(reason))
+
+    def _settle(self, identity: str, outcome: Any) -> None:
+        answer = self._running.get(identity)
+        if answer is None or answer.done():
+            return
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
+
+    def _ended(self, exitcode: int | None) -> None:
+        if self._stopping:
+            reason = "the server is stopping"
+        elif exitcode is not None and exitcode < 0:
+            hint = " (the kernel's out-of-memory killer?)" if exitcode == -9 else ""
+            reason = f"the engine process was killed by signal {-exitcode}{hint}"
+        else:
+            reason = f"the engine process ended with status {exitcode}; its log says why"
+        self._lose(EngineDied(reason))
+
+    def _lose(self, reason: StartupError) -> None:
+        if self.lost is not None:
+            return
+        self.lost = reason
+        if not self._loaded.done():
+            self._loaded.set_exception(reason)
+            self._loaded.exception()  # retrieved, in case nobody awaits the load
+        for identity in list(self._running):
+            self._settle(identity, EngineLost(f"the engine was lost: {reason}"))
+        if not self._stopping:
+            self._on_lost(reason)
+
+    async def _watch(self) -> None:
+        """Lose an engine that gives no sign of life: no step while it draws, no pong otherwise."""
+        while self.lost is None:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = time.monotonic()
+            silent = now - self._last_sign
+            if silent > self._limit:
+                doing = "while it was drawing" if self._running else "while it was idle"
+                self._process.kill()
+                self._lose(
+                    EngineStuck(
+                        f"the engine gave no sign of life for {silent:.0f} s {doing} "
+                        f"(limit {self._limit:g} s)"
+                    )
+                )
+            elif not self._running and now - self._last_ping > min(PING_SECONDS, self._limit / 2):
+                self._last_ping = now
+                self._send(messages.Ping())

@@ -1,0 +1,183 @@
+"""The engine process: owns torch, the pipeline and the device. Nothing else touches the GPU.
+
+A reader thread takes the messages, so that a cancellation arrives while the main thread draws, and
+a closed pipe (the API process is gone) ends the process at once: no orphan keeps the device.
+"""
+
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ..contract.generation import GenerationRequest
+from ..errors import KilnError
+from ..telemetry.logs import configure_logs, get_logger
+from .messages import (
+    Broken,
+    Cancel,
+    Done,
+    EngineOptions,
+    Generate,
+    Loaded,
+    LoadFailed,
+    Loading,
+    Ping,
+    Pong,
+    Refusal,
+    Refused,
+    StepDone,
+    Stop,
+)
+from .pixels import write_pixels
+
+log = get_logger(__name__)
+
+
+class Interrupted(KilnError):
+    """Raised from the step callback to end a call."""
+
+    def __init__(self, kind: Refusal, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+def main(connection: Connection, options: EngineOptions) -> None:
+    """Entry point of the spawned process."""
+    # The API process decides when the engine ends; a Ctrl-C reaches the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    configure_logs(options.log_level, options.log_format)
+    _quieten_libraries()
+    worker = Worker(connection)
+    try:
+        worker.load(options)
+        worker.serve()
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        os._exit(0)  # nobody is left to tell
+
+
+class Worker:
+    """One pipeline and the requests for it, one at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.sending = threading.Lock()
+        self.waiting: queue.SimpleQueue[Generate | Stop] = queue.SimpleQueue()
+        self.cancelled: set[str] = set()
+        self.pipelines: dict[Any, Any] = {}
+        threading.Thread(target=self._read, name="engine-reader", daemon=True).start()
+
+    def send(self, message: object) -> None:
+        with self.sending:
+            self.connection.send(message)
+
+    def load(self, options: EngineOptions) -> None:
+        """Import torch, find and load the model. A failure is told, and ends the process."""
+        try:
+            self.send(Loading("import"))
+            from ..pipelines.loader import load
+            from ..pipelines.location import locate
+            from .threads import set_threads
+
+            set_threads(options.threads)
+            self.send(Loading("read"))
+            model = load(locate(options.model), options.device, options.dtype)
+        except KilnError as error:
+            self.send(LoadFailed(str(error)))
+            raise SystemExit(1) from error
+        self.pipelines = model.pipelines
+        self.send(Loaded(model.description))
+
+    def serve(self) -> None:
+        """Serve until told to stop."""
+        while isinstance(message := self.waiting.get(), Generate):
+            self._generate(message)
+
+    def _generate(self, message: Generate) -> None:
+        request = message.request
+        # One request at a time: a cancellation of any other came too late to matter.
+        self.cancelled.intersection_update({request.id})
+        try:
+            self.send(self._draw(message))
+        except Interrupted as interrupted:
+            self.send(Refused(request.id, interrupted.kind, str(interrupted)))
+        # The process boundary: whatever the pipeline raised is told to the caller of this request.
+        except Exception as error:  # noqa: BLE001
+            self._tell(request, error)
+
+    def _draw(self, message: Generate) -> Done:
+        from ..pipelines.calls import run
+
+        request = message.request
+        self._check(request)
+        drawn = run(self.pipelines[request.task], request, self._on_step(request))
+        expected = (request.pictures, request.sampling.height, request.sampling.width, 3)
+        if drawn.pixels.shape != expected:
+            raise ValueError(f"the pipeline drew {drawn.pixels.shape}, not {expected}")
+        write_pixels(message.pixels, drawn.pixels)
+        return Done(
+            request.id,
+            drawn.timings,
+            compiles=drawn.compiles,
+            notes=drawn.notes,
+            peak_memory_bytes=drawn.peak_memory_bytes,
+        )
+
+    def _on_step(self, request: GenerationRequest) -> Callable[[int, int], None]:
+        def after(step: int, of: int) -> None:
+            self.send(StepDone(request.id, step, of))
+            if step < of:
+                self._check(request)
+
+        return after
+
+    def _check(self, request: GenerationRequest) -> None:
+        if request.id in self.cancelled:
+            raise Interrupted(Refusal.CANCELLED, "cancelled")
+        if request.deadline is not None and time.monotonic() > request.deadline:
+            raise Interrupted(Refusal.DEADLINE, "the deadline passed while it was drawn")
+
+    def _tell(self, request: GenerationRequest, error: Exception) -> None:
+        import torch
+
+        accelerator_error = getattr(torch, "AcceleratorError", ())
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            reason = f"the device has no room for {request.shape}"
+            self.send(Refused(request.id, Refusal.OUT_OF_MEMORY, reason))
+        elif isinstance(error, accelerator_error):
+            log.error("device_error", id=request.id, exc_info=error)
+            self.send(Broken(f"device error: {str(error).splitlines()[0]}"))
+            raise SystemExit(1) from error
+        else:
+            log.error("generation_failed", id=request.id, shape=str(request.shape), exc_info=error)
+            reason = f"the pipeline failed on {request.shape}: {type(error).__name__}"
+            self.send(Refused(request.id, Refusal.FAILED, f"{reason}: {str(error)[:300]}"))
+
+    def _read(self) -> None:
+        while True:
+            try:
+                message = self.connection.recv()
+            except (EOFError, OSError):
+                os._exit(0)  # the API process is gone; so is the reason to hold the device
+            match message:
+                case Cancel(id):
+                    self.cancelled.add(id)
+                case Ping():
+                    self.send(Pong())
+                case _:
+                    self.waiting.put(message)
+
+
+def _quieten_libraries() -> None:
+    """Their progress bars would garble ours; their warnings stay."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("diffusers").setLevel(logging.WARNING)

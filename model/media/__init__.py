@@ -1,0 +1,1 @@
+"""Pictures in and out: decode what clients send, encode what they get."""

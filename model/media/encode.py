@@ -1,0 +1,56 @@
+"""Encode pictures off the event loop. Pillow releases the interpreter's lock while it compresses.
+
+PNG carries a ``parameters`` text chunk with model, revision, seed and steps, the way image tools
+of the field read them.
+"""
+
+import asyncio
+import io
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+# PNG: level 1 is four times as fast as 6 for some percent of size. JPEG, WebP: visually lossless.
+SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "png": {"compress_level": 1},
+    "jpeg": {"quality": 95, "subsampling": 0},
+    "webp": {"quality": 90, "method": 2},
+}
+CONTENT_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+def encode(pixels: Any, output_format: str, description: Mapping[str, object]) -> bytes:
+    """``pixels``: uint8 [height, width, 3]. ``output_format``: png, jpeg or webp."""
+    options = dict(SAVE_OPTIONS[output_format])
+    if output_format == "png":
+        info = PngInfo()
+        text = ", ".join(f"{name}: {value}" for name, value in description.items())
+        info.add_text("parameters", text)
+        options["pnginfo"] = info
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, output_format.upper(), **options)
+    return buffer.getvalue()
+
+
+class EncodePool:
+    """Threads that encode."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+
+    async def encode_all(
+        self, pixels: Any, output_format: str, descriptions: list[dict[str, object]]
+    ) -> list[bytes]:
+        """One encoded picture for each of ``pixels`` [n, height, width, 3], in order."""
+        loop = asyncio.get_running_loop()
+        jobs = [
+            loop.run_in_executor(self._threads, encode, picture, output_format, description)
+            for picture, description in zip(pixels, descriptions, strict=True)
+        ]
+        return list(await asyncio.gather(*jobs))
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)

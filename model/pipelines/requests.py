@@ -1,0 +1,196 @@
+"""Turn what a client asked for into one ``GenerationRequest``: defaults filled in, every field
+checked against the model that is loaded. Every protocol, and warmup too, comes through here.
+"""
+
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..contract.generation import GenerationRequest, Sampling
+from ..contract.sampling import ModelDescription, Task
+from ..errors import InvalidRequest
+from ..settings import Settings
+from .parameters import BY_NAME, LARGEST_SEED, parse_parameters
+
+RANDOM_SEED_BITS: Final = 32
+SMALLEST_SIDE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a client said. ``images`` and ``masks`` are decoded: uint8 arrays [height, width, 3] and
+    [height, width]. ``parameters`` may still hold numbers as text.
+    """
+
+    prompts: tuple[str, ...]
+    negative_prompts: tuple[str, ...] | None = None
+    images: tuple[Any, ...] = ()
+    masks: tuple[Any, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+
+def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> GenerationRequest:
+    """Check and complete a request.
+
+    Raises:
+        InvalidRequest: the first thing that is wrong, by the name of its field.
+    """
+    values = parse_parameters(ask.parameters)
+    _check_texts(ask, settings)
+    task = _task(ask, model)
+    _check_accepted(ask, values, model, task)
+    defaults = model.defaults.values()
+    known = {
+        name: values.get(name, defaults.get(name) if name in model.accepted[task] else None)
+        for name in Sampling.__dataclass_fields__
+        if name not in ("width", "height")
+    }
+    width, height = _size(ask, values, model, settings)
+    sampling = Sampling(width=width, height=height, **known)
+    _check_steps(sampling, task, settings)
+    copies = values.get("num_images_per_prompt", 1)
+    negatives = _negatives(ask, model, task)
+    return GenerationRequest(
+        id=ask.id or uuid.uuid4().hex,
+        task=task,
+        prompts=ask.prompts,
+        sampling=sampling,
+        seeds=_seeds(values.get("seed"), len(ask.prompts), copies, settings),
+        negative_prompts=negatives,
+        num_images_per_prompt=copies,
+        images=ask.images,
+        masks=ask.masks,
+        deadline=_deadline(values.get("timeout_s"), settings),
+        priority=values.get("priority", 0),
+        cfg=guided(sampling, negatives, model),
+    )
+
+
+def guided(sampling: Sampling, negatives: tuple[str, ...] | None, model: ModelDescription) -> bool:
+    """Whether diffusers runs the second, unconditional pass: a true scale needs a negative prompt;
+    a plain one does it alone above 1, unless guidance is an input of the denoiser."""
+    if sampling.true_cfg_scale is not None:
+        return sampling.true_cfg_scale > 1 and negatives is not None
+    return not model.guidance_embedded and (sampling.guidance_scale or 0.0) > 1
+
+
+def _check_texts(ask: Ask, settings: Settings) -> None:
+    if not ask.prompts:
+        raise InvalidRequest("prompt", "is missing")
+    for name, texts in (("prompt", ask.prompts), ("negative_prompt", ask.negative_prompts or ())):
+        for text in texts:
+            if name == "prompt" and not text.strip():
+                raise InvalidRequest(name, "is empty")
+            if "\0" in text:
+                raise InvalidRequest(name, "holds a NUL character")
+            if len(text) > settings.max_prompt_characters:
+                raise InvalidRequest(
+                    name,
+                    f"has {len(text)} characters; at most {settings.max_prompt_characters} are "
+                    "taken",
+                )
+    for name, found in (
+        ("negative_prompt", ask.negative_prompts),
+        ("image", ask.images),
+        ("mask", ask.masks),
+    ):
+        if found and len(found) not in (1, len(ask.prompts)):
+            raise InvalidRequest(
+                name, f"has {len(found)} elements for {len(ask.prompts)} prompts; give one or each"
+            )
+
+
+def _task(ask: Ask, model: ModelDescription) -> Task:
+    if ask.masks and not ask.images:
+        raise InvalidRequest("mask", "needs an image")
+    task = Task.TEXT_TO_IMAGE
+    if ask.images:
+        task = Task.INPAINTING if ask.masks else Task.IMAGE_TO_IMAGE
+    if task in model.tasks:
+        return task
+    able = ", ".join(model.tasks)
+    if not ask.images:
+        raise InvalidRequest("image", f"is missing; this model does {able}")
+    raise InvalidRequest("mask" if ask.masks else "image", f"this model does {able} only")
+
+
+def _check_accepted(
+    ask: Ask, values: Mapping[str, Any], model: ModelDescription, task: Task
+) -> None:
+    accepted = model.accepted[task]
+    if ask.negative_prompts is not None and "negative_prompt" not in accepted:
+        raise InvalidRequest("negative_prompt", f"{model.pipeline} does not take it")
+    for name in values:
+        if name == "strength" and not ask.images:
+            raise InvalidRequest(name, "needs an image")
+        # Every pipeline takes a size: where its call does not, the input picture has it.
+        if name in ("width", "height") or not BY_NAME[name].sampling:
+            continue
+        if name not in accepted:
+            raise InvalidRequest(name, f"{model.pipeline} does not take it for {task}")
+
+
+def _size(
+    ask: Ask, values: Mapping[str, Any], model: ModelDescription, settings: Settings
+) -> tuple[int, int]:
+    size = {"width": model.defaults.width, "height": model.defaults.height}
+    if ask.images:
+        size = {"width": ask.images[0].shape[1], "height": ask.images[0].shape[0]}
+    for name, native in size.items():
+        side = values.get(name, native)
+        if side % model.alignment or side < SMALLEST_SIDE:
+            origin = "" if name in values else f" (the input picture has {side})"
+            raise InvalidRequest(
+                name, f"must be a multiple of {model.alignment} for this model{origin}"
+            )
+        size[name] = side
+    if size["width"] * size["height"] > settings.max_pixels:
+        raise InvalidRequest(
+            "width", f"times height is {size['width'] * size['height']} pixels; at most "
+            f"{settings.max_pixels} are drawn"
+        )  # fmt: skip
+    return size["width"], size["height"]
+
+
+def _check_steps(sampling: Sampling, task: Task, settings: Settings) -> None:
+    steps = sampling.num_inference_steps
+    if steps > settings.max_steps:
+        raise InvalidRequest("num_inference_steps", f"must be at most {settings.max_steps}")
+    strength = sampling.strength
+    if task is not Task.TEXT_TO_IMAGE and strength is not None and int(steps * strength) < 1:
+        raise InvalidRequest(
+            "strength", f"{strength:g} of {steps} steps is less than one step; raise either"
+        )
+
+
+def _negatives(ask: Ask, model: ModelDescription, task: Task) -> tuple[str, ...] | None:
+    if ask.negative_prompts is not None:
+        found = ask.negative_prompts
+        return found * len(ask.prompts) if len(found) == 1 else found
+    default = model.defaults.negative_prompt
+    if default is None or "negative_prompt" not in model.accepted[task]:
+        return None
+    return (default,) * len(ask.prompts)
+
+
+def _seeds(seed: int | None, prompts: int, copies: int, settings: Settings) -> tuple[int, ...]:
+    pictures = prompts * copies
+    if pictures > settings.max_images:
+        name = "num_images_per_prompt" if copies > 1 else "prompt"
+        raise InvalidRequest(
+            name, f"asks for {pictures} pictures; at most {settings.max_images} are drawn at once"
+        )
+    first = secrets.randbits(RANDOM_SEED_BITS) if seed is None else seed
+    if first + pictures - 1 > LARGEST_SEED:
+        raise InvalidRequest("seed", f"the last picture's would exceed {LARGEST_SEED}")
+    return tuple(range(first, first + pictures))
+
+
+def _deadline(timeout: float | None, settings: Settings) -> float:
+    if timeout is not None and timeout > settings.request_timeout:
+        raise InvalidRequest("timeout_s", f"must be at most {settings.request_timeout:g}")
+    return time.monotonic() + (timeout or settings.request_timeout)
