@@ -1,0 +1,64 @@
+# Everything that a developer runs; `make help` lists it. Needs make, sh and Python 3.11 or newer.
+#
+# One environment serves every target. torch and its CUDA libraries are nearly all of it, and the
+# demo needs them as much as the tests do: a second, smaller environment would save a newcomer a few
+# seconds on the first command and cost minutes on the second.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+CODE := model benchmarks demo tools
+
+# Not ?=: an exported PROMPT would be a shell's own. `make demo PROMPT="..."` overrides it.
+PROMPT = a fox on a yellow background
+export PROMPT
+
+# The stamp's name holds a checksum of what the environment is made from, and of where it lies.
+STAMP := $(VENV)/.ready-$(shell { pwd; cat constraints/dev.txt pyproject.toml; } | cksum | tr -d ' ')
+
+.PHONY: help setup demo test lint generate verify constraints bench clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## Create .venv with the pinned packages
+
+$(STAMP):
+	@sh tools/setup.sh
+	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+demo: setup ## Start a server, watch it warm up, draw PROMPT="..." into out/
+	@$(PY) -m demo "$$PROMPT"
+
+test: lint ## Run lint, types, layers, and every test that needs neither root nor a cluster
+	$(PY) -m pytest $(ARGS)
+
+lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy $(CODE) tests/conftest.py
+	$(PY) $(VENV)/bin/lint-imports --no-logo
+
+generate: setup ## Write the generated pages of docs/
+	$(PY) -m tools.settings_reference
+
+verify: setup ## Fail when a generated page is out of date
+	$(PY) -m tools.settings_reference --check
+
+COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url \
+	--custom-compile-command 'make constraints' $(ARGS)
+
+constraints: setup ## Pin the packages again after a change of pyproject.toml; ARGS=--upgrade for newer ones
+	$(COMPILE) --extra model --output-file constraints/model.txt
+	$(COMPILE) --extra controller --output-file constraints/controller.txt
+	$(COMPILE) --extra model --extra controller --extra dev --output-file constraints/dev.txt
+
+bench: setup ## Run the benchmarks; ARGS="--help" lists the scenarios
+	$(PY) -m benchmarks $(ARGS)
+
+clean: ## Remove caches, pictures and reports; the environment stays
+	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name .venv -prune -o -name .git -prune -o -name __pycache__ -type d -print | xargs rm -rf

@@ -1,0 +1,1 @@
+"""What makes the project's environment and its generated pages."""
