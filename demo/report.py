@@ -1,0 +1,93 @@
+"""What the demo prints. Plain text, so that it reads the same in a log."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .client import MODEL
+from .watch import Observation
+
+
+def print_proof(observation: Observation, metadata: Mapping[str, Any]) -> None:
+    """What the endpoints answered over time, and what the server proved meanwhile."""
+    print("\nWhat a prober saw")
+    rows = [
+        (f"{each.seconds:.2f} s", _status(each.live), _status(each.ready), each.state or "-")
+        for each in observation.changes
+    ]
+    _print_table(("from", "/v2/health/live", "/v2/health/ready", "state"), rows)
+    if observation.refused is not None:
+        print(_early(observation))
+    print("\nWhat the warmup proved")
+    shapes = [
+        (
+            each["shape"],
+            "  ".join(f"{seconds:.2f} s" for seconds in each["passes"]),
+            f"{each['first_over_steady']:.2f}",
+        )
+        for each in metadata["warmup"]["shapes"]
+    ]
+    _print_table(("shape", "passes, until two agree", "first/steady"), shapes)
+    print(
+        f"Ready was asked {observation.asked} times before, and its first 200 came at "
+        f"{observation.ready:.2f} s, after warm ({metadata['timeline']['warm']:.2f} s)."
+    )
+
+
+def print_timeline(timeline: Mapping[str, float], first: float, steady: float) -> None:
+    """Seconds since the start, and what the first user paid compared with later ones."""
+    print("\nTimeline")
+    rows = [
+        ("live", f"{timeline['live']:.2f} s", "the ports answer"),
+        ("loaded", f"{timeline['loaded']:.2f} s", "the pipeline is in memory"),
+        ("warm", f"{timeline['warm']:.2f} s", "every planned shape is proven"),
+        ("ready", f"{timeline['ready']:.2f} s", "requests are let in"),
+        ("first request", f"{first:.2f} s", "took your prompt"),
+        ("steady", f"{steady:.2f} s", "took a later one (median)"),
+        ("first/steady", f"{first / steady:.2f}", "1 means: the first user waits no longer"),
+    ]
+    _print_table(("", "", ""), rows)
+
+
+def print_next_commands(prompt: str) -> None:
+    """Commands that work when pasted, in order."""
+    request = json.dumps(
+        {"inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [prompt]}]}
+    )
+    decode = "import sys,json,base64;" + (
+        "sys.stdout.buffer.write(base64.b64decode(json.load(sys.stdin)['outputs'][0]['data'][0]))"
+    )
+    python = ".venv/bin/python"
+    print(f"""
+Try next
+  make demo PROMPT="a small purple balloon on a cyan background"
+  {python} -m model embedded                     what the model can draw
+  {python} -m model serve                        a server on ports 8080 and 8081
+  curl -i localhost:8080/v2/health/ready
+  curl -s localhost:8080/v2/models/{MODEL} | {python} -m json.tool
+  curl -s localhost:8080/v2/models/{MODEL}/infer -d {shlex.quote(request)} \\
+    | {python} -c "{decode}" > picture.png
+  make test""")
+
+
+def _early(observation: Observation) -> str:
+    refused = observation.refused
+    assert refused is not None
+    return (
+        f"A request sent while it warmed: {refused.status}, "
+        f"Retry-After {refused.headers.get('retry-after', '(missing)')}, "
+        f'"{refused.body.get("error", "")}"'
+    )
+
+
+def _status(status: int) -> str:
+    return str(status) if status else "nobody listens"
+
+
+def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    lines = [header, *rows] if any(header) else rows
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  " + "   ".join(cells).rstrip())
