@@ -1,0 +1,125 @@
+"""Write docs/reference/settings.md from the settings themselves, so that it cannot be out of date.
+
+python -m tools.settings_reference            write the page
+python -m tools.settings_reference --check    fail when the page differs
+"""
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from model.settings import Settings
+from model.settings_sources import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, SHORTHAND
+
+PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
+
+INTRODUCTION = f"""# Settings
+
+<!-- Generated from model/settings.py by `make generate`. -->
+
+A setting comes from, in this order: its flag, its environment variable, the config file, its
+default. `python -m model serve --print-config` prints every setting with its value and its source.
+
+- **Flags.** `--http-port 9000` and `--http_port 9000` are the same. An unknown flag ends the start
+  with exit status 2 and names the flag that was probably meant.
+- **Environment.** `{ENVIRONMENT_PREFIX}` and the name in capitals. An unknown variable with this
+  prefix is an error as well.
+- **Config file.** `--config FILE`, or `{CONFIG_VARIABLE}`: YAML or JSON, with the names in
+  underscores (`http_port: 9000`). An unknown key is an error.
+- `--{SHORTHAND} true` is short for `--warmup-mode server`, and `--{SHORTHAND} false` for
+  `--warmup-mode off`.
+- KServe's own flags pass: `--model_dir` means `--model`, `--workers` may only be 1, and those that
+  mean nothing here are named in a warning.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    schema = Settings.model_json_schema()
+    groups: dict[str, list[str]] = {}
+    for name, described in schema["properties"].items():
+        groups.setdefault(described["group"], []).append(_row(name, described, schema["$defs"]))
+    return INTRODUCTION + "".join(
+        f"\n## {group}\n\n"
+        "| flag | environment | value | default | meaning |\n"
+        "| --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
+        for group, rows in groups.items()
+    )
+
+
+def _row(name: str, described: dict[str, Any], definitions: dict[str, Any]) -> str:
+    cells = (
+        f"`--{name.replace('_', '-')}`",
+        f"`{ENVIRONMENT_PREFIX}{name.upper()}`",
+        _value(described, definitions),
+        _default(described["default"]),
+        described["description"],
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _value(described: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """What may be written: the choices, or the type with its bounds."""
+    if "$ref" in described:
+        described = definitions[described["$ref"].rpartition("/")[2]]
+    if "anyOf" in described:
+        described = next(each for each in described["anyOf"] if each["type"] != "null")
+    if "enum" in described:
+        return ", ".join(f"`{choice}`" for choice in described["enum"])
+    if described["type"] == "boolean":
+        return "`true`, `false`"
+    kind = str(described.get("format", described["type"]))
+    return kind.replace("string", "text") + _bounds(described)
+
+
+def _bounds(described: dict[str, Any]) -> str:
+    low, high = described.get("minimum"), described.get("maximum")
+    if low is not None and high is not None:
+        return f", {low} to {high}"
+    if low is not None:
+        return f", {_number(low)} or more"
+    if "exclusiveMinimum" in described:
+        return f", above {_number(described['exclusiveMinimum'])}"
+    return ""
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    if value == "":
+        return "empty"
+    if isinstance(value, bool):
+        return f"`{json.dumps(value)}`"
+    return f"`{_number(value)}`"
+
+
+def _number(value: object) -> str:
+    """600.0 as 600."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def main() -> int:
+    """Write the page, or compare it; return the exit status."""
+    parser = argparse.ArgumentParser(description="Write the settings reference.")
+    parser.add_argument("--check", action="store_true", help="only compare, and show what differs")
+    if not parser.parse_args().check:
+        PAGE.write_text(render(), encoding="utf-8")
+        return 0
+    found = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    difference = difflib.unified_diff(
+        found.splitlines(keepends=True),
+        render().splitlines(keepends=True),
+        str(PAGE),
+        "as generated",
+    )
+    shown = "".join(difference)
+    if shown:
+        print(f"{shown}\n{PAGE} is out of date. Run: make generate", file=sys.stderr)
+    return 1 if shown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
