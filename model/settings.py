@@ -4,6 +4,7 @@ file and the defaults, in that order (W02); ``settings_sources`` merges them.
 The description of a field is its documentation: ``--help`` and the reference page are made of it.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -226,9 +227,11 @@ class Settings(BaseModel):
         """The name in URLs."""
         if self.model_name:
             return self.model_name
-        last = self.model.partition("://")[2] if "://" in self.model else self.model
-        last = last.partition("@")[0].rstrip("/").rpartition("/")[2]
-        cleaned = "".join(c if c.isalnum() or c in "._-" else "-" for c in last).lstrip("._-")
+        scheme, _, place = self.model.rpartition("://")
+        if scheme == "hf":
+            place = place.partition("@")[0]
+        last = place.rstrip("/").rpartition("/")[2]
+        cleaned = re.sub(r"[^A-Za-z0-9._-]", "-", last).lstrip("._-")
         return cleaned[:100] or ("embedded" if self.model.startswith("embedded://") else "model")
 
     @property

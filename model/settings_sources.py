@@ -8,6 +8,7 @@ ask where a value came from, and ignores names that it does not know.
 import argparse
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,26 @@ KSERVE_IGNORED: Final = (
     "predictor_request_timeout_seconds",
     "predictor_request_retries",
     "enable_predictor_health_check",
+)
+
+# What Kubernetes sets in every container for a Service named "kiln" or "kiln-...": a host, ports
+# and addresses such as tcp://10.96.0.17:80. They come with the prefix, and nobody set them.
+SERVICE_LINK: Final = re.compile(
+    r"KILN_(\w+_)?(SERVICE_HOST=.*|SERVICE_PORT(_\w+)?=\d+"
+    r"|PORT(_\d+_(TCP|UDP|SCTP))?=\w+://.*|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR)=.*)"
+)
+
+
+class YamlLoader(yaml.SafeLoader):
+    """Booleans are only true and false, as in YAML 1.2: ``warmup_mode: off`` is the word."""
+
+
+YamlLoader.yaml_implicit_resolvers = {
+    first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
 
@@ -131,6 +152,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         config.add_argument(
             *_spellings(name),
             dest=f"ignored_{name}",
+            nargs="?",  # one of them takes no value
             default=argparse.SUPPRESS,
             help=argparse.SUPPRESS,
         )
@@ -184,6 +206,8 @@ def _from_environment(environment: Mapping[str, str]) -> Source:
     for variable in sorted(environment):
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
+        if SERVICE_LINK.fullmatch(f"{variable}={environment[variable]}"):
+            continue
         name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
         known = [f"{ENVIRONMENT_PREFIX}{each.upper()}" for each in (*FIELDS, SHORTHAND)]
         _check_known(name, f"environment variable {variable}", variable, known)
@@ -193,9 +217,10 @@ def _from_environment(environment: Mapping[str, str]) -> Source:
 
 def _from_file(path: Path) -> Source:
     try:
-        # JSON is YAML, so one loader reads both.
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = path.read_text(encoding="utf-8")
+        # JSON is YAML, but for tabs in its indentation.
+        loaded = json.loads(text) if path.suffix == ".json" else yaml.load(text, YamlLoader)  # noqa: S506
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise InvalidSettings(f"config file {str(path)!r} cannot be read: {error}") from error
     if loaded is None:
         return {}
