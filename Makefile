@@ -42,10 +42,10 @@ lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)
 	$(PY) $(VENV)/bin/lint-imports --no-logo
 
 generate: setup ## Write the generated pages of docs/
-	$(PY) -m tools.settings_reference
+	$(PY) -m tools.reference
 
 verify: setup ## Fail when a generated page is out of date
-	$(PY) -m tools.settings_reference --check
+	$(PY) -m tools.reference --check
 
 COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-emit-index-url \

@@ -1,20 +1,12 @@
-"""Write docs/reference/settings.md from the settings themselves, so that it cannot be out of date.
+"""The page of settings, from the settings themselves."""
 
-python -m tools.settings_reference            write the page
-python -m tools.settings_reference --check    fail when the page differs
-"""
-
-import argparse
-import difflib
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from model.settings import Settings
 from model.settings_sources import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, SHORTHAND
 
-PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
+from .tables import table
 
 INTRODUCTION = f"""# Settings
 
@@ -36,29 +28,28 @@ default. `python -m model serve --print-config` prints every setting with its va
 """
 
 
+HEADER = ("flag", "environment", "value", "default", "meaning")
+
+
 def render() -> str:
     """The whole page."""
     schema = Settings.model_json_schema()
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[tuple[str, ...]]] = {}
     for name, described in schema["properties"].items():
         groups.setdefault(described["group"], []).append(_row(name, described, schema["$defs"]))
     return INTRODUCTION + "".join(
-        f"\n## {group}\n\n"
-        "| flag | environment | value | default | meaning |\n"
-        "| --- | --- | --- | --- | --- |\n" + "\n".join(rows) + "\n"
-        for group, rows in groups.items()
+        f"\n## {group}\n\n{table(HEADER, rows)}" for group, rows in groups.items()
     )
 
 
-def _row(name: str, described: dict[str, Any], definitions: dict[str, Any]) -> str:
-    cells = (
+def _row(name: str, described: dict[str, Any], definitions: dict[str, Any]) -> tuple[str, ...]:
+    return (
         f"`--{name.replace('_', '-')}`",
         f"`{ENVIRONMENT_PREFIX}{name.upper()}`",
         _value(described, definitions),
         _default(described["default"]),
         described["description"],
     )
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _value(described: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -99,27 +90,3 @@ def _default(value: object) -> str:
 def _number(value: object) -> str:
     """600.0 as 600."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def main() -> int:
-    """Write the page, or compare it; return the exit status."""
-    parser = argparse.ArgumentParser(description="Write the settings reference.")
-    parser.add_argument("--check", action="store_true", help="only compare, and show what differs")
-    if not parser.parse_args().check:
-        PAGE.write_text(render(), encoding="utf-8")
-        return 0
-    found = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    difference = difflib.unified_diff(
-        found.splitlines(keepends=True),
-        render().splitlines(keepends=True),
-        str(PAGE),
-        "as generated",
-    )
-    shown = "".join(difference)
-    if shown:
-        print(f"{shown}\n{PAGE} is out of date. Run: make generate", file=sys.stderr)
-    return 1 if shown else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Write the generated pages, or compare them.
+
+python -m tools.reference            write
+python -m tools.reference --check    fail when a page differs, and show how
+"""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import metrics, protocol, settings
+
+FOLDER = Path(__file__).parents[2] / "docs/reference"
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every generated page, and what it should hold."""
+    yield FOLDER / "settings.md", settings.render()
+    yield FOLDER / "metrics.md", metrics.render()
+    written = FOLDER / "protocol.md"
+    yield written, protocol.render(written.read_text(encoding="utf-8"))
+
+
+def main() -> int:
+    """Return the exit status."""
+    parser = argparse.ArgumentParser(description="Write the reference pages.")
+    parser.add_argument("--check", action="store_true", help="only compare, and show what differs")
+    if parser.parse_args().check:
+        differences = "".join(_difference(path, text) for path, text in pages())
+        if differences:
+            print(f"{differences}\nGenerated pages are out of date: make generate", file=sys.stderr)
+        return 1 if differences else 0
+    for path, text in pages():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _difference(path: Path, text: str) -> str:
+    found = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, after = found.splitlines(keepends=True), text.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(before, after, str(path), "as generated"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
