@@ -16,7 +16,6 @@ from ..settings import Settings
 from .parameters import BY_NAME, LARGEST_SEED, parse_parameters
 
 RANDOM_SEED_BITS: Final = 32
-SMALLEST_SIDE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,11 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     task = _task(ask, model)
     _check_accepted(ask, values, model, task)
     defaults = model.defaults.values()
-    known = {
+    known: dict[str, Any] = {
         name: values.get(name, defaults.get(name) if name in model.accepted[task] else None)
         for name in Sampling.__dataclass_fields__
-        if name not in ("width", "height")
     }
-    width, height = _size(ask, values, model, settings)
-    sampling = Sampling(width=width, height=height, **known)
+    sampling = Sampling(**{**known, **_size(ask, values, model, settings)})
     _check_steps(sampling, task, settings)
     copies = values.get("num_images_per_prompt", 1)
     negatives = _negatives(ask, model, task)
@@ -62,8 +59,8 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
         seeds=_seeds(values.get("seed"), len(ask.prompts), copies, settings),
         negative_prompts=negatives,
         num_images_per_prompt=copies,
-        images=ask.images,
-        masks=ask.masks,
+        images=_spread(ask.images, ask),
+        masks=_spread(ask.masks, ask),
         deadline=_deadline(values.get("timeout_s"), settings),
         priority=values.get("priority", 0),
         cfg=guided(sampling, negatives, model),
@@ -136,13 +133,13 @@ def _check_accepted(
 
 def _size(
     ask: Ask, values: Mapping[str, Any], model: ModelDescription, settings: Settings
-) -> tuple[int, int]:
+) -> dict[str, int]:
     size = {"width": model.defaults.width, "height": model.defaults.height}
     if ask.images:
         size = {"width": ask.images[0].shape[1], "height": ask.images[0].shape[0]}
     for name, native in size.items():
         side = values.get(name, native)
-        if side % model.alignment or side < SMALLEST_SIDE:
+        if side % model.alignment:
             origin = "" if name in values else f" (the input picture has {side})"
             raise InvalidRequest(
                 name, f"must be a multiple of {model.alignment} for this model{origin}"
@@ -153,7 +150,7 @@ def _size(
             "width", f"times height is {size['width'] * size['height']} pixels; at most "
             f"{settings.max_pixels} are drawn"
         )  # fmt: skip
-    return size["width"], size["height"]
+    return size
 
 
 def _check_steps(sampling: Sampling, task: Task, settings: Settings) -> None:
@@ -169,12 +166,16 @@ def _check_steps(sampling: Sampling, task: Task, settings: Settings) -> None:
 
 def _negatives(ask: Ask, model: ModelDescription, task: Task) -> tuple[str, ...] | None:
     if ask.negative_prompts is not None:
-        found = ask.negative_prompts
-        return found * len(ask.prompts) if len(found) == 1 else found
+        return _spread(ask.negative_prompts, ask)
     default = model.defaults.negative_prompt
     if default is None or "negative_prompt" not in model.accepted[task]:
         return None
     return (default,) * len(ask.prompts)
+
+
+def _spread(found: tuple[Any, ...], ask: Ask) -> tuple[Any, ...]:
+    """One for all prompts becomes one for each."""
+    return found * len(ask.prompts) if len(found) == 1 else found
 
 
 def _seeds(seed: int | None, prompts: int, copies: int, settings: Settings) -> tuple[int, ...]:

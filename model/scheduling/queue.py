@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from ..contract.generation import Generation, GenerationRequest
-from ..errors import DeadlineExceeded, EngineLost, QueueFull, RequestError
+from ..errors import DeadlineExceeded, QueueFull, RequestError
 from .step_times import StepTimes
 
 Execute = Callable[[GenerationRequest], Awaitable[Generation]]
@@ -153,8 +153,3 @@ class RequestQueue:
 
     def _changed(self) -> None:
         self._depth_changed(self.depth)
-
-
-def engine_lost(reason: BaseException) -> EngineLost:
-    """What waiting requests are told when the engine is gone."""
-    return EngineLost(f"the engine was lost before the request had its turn: {reason}")

@@ -28,7 +28,7 @@ def configure_logs(level: str, style: str) -> None:
         if as_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _CurrentStderr()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -52,6 +52,18 @@ def configure_logs(level: str, style: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+class _CurrentStderr(logging.StreamHandler[Any]):
+    """Writes to what ``sys.stderr`` is at the time: a progress bar puts itself in between."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        """The base class sets it once; ours is read afresh."""
 
 
 def get_logger(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""What a server does in each of its roles, one page each."""

@@ -1,0 +1,224 @@
+"""The monolithic role: one engine that runs the whole pipeline, a queue before it, and warmup
+through both.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from ..contract.generation import Generation, GenerationRequest
+from ..contract.sampling import ModelDescription
+from ..contract.state import State
+from ..contract.warmup import OnFailure, WarmupMode
+from ..engine.messages import EngineOptions
+from ..engine.process import EngineProcess
+from ..errors import (
+    EngineLost,
+    InvalidRequest,
+    RequestError,
+    StartupError,
+    StartupTimeout,
+    WarmupFailed,
+)
+from ..pipelines.requests import Ask, build_request
+from ..scheduling.queue import RequestQueue
+from ..settings import Settings
+from ..settings_sources import Resolved
+from ..telemetry.logs import get_logger
+from ..telemetry.metrics import Metrics
+from ..warmup.plan import build_plan, first_request_copy
+from ..warmup.progress import Several, visible_progress
+from ..warmup.report import ShapeReport, WarmupReport
+from ..warmup.runner import PlanFailed, Progress, run_plan
+from .server_state import ServerState
+
+log = get_logger(__name__)
+
+
+class Monolith:
+    """Loads once, then generates. All methods belong to the event loop's thread."""
+
+    def __init__(self, resolved: Resolved, state: ServerState, metrics: Metrics) -> None:
+        self.settings: Settings = resolved.settings
+        self.state = state
+        self.metrics = metrics
+        self.description: ModelDescription | None = None
+        mode = self.settings.warmup_mode
+        self.report = WarmupReport(mode, reason=resolved.sources["warmup_mode"])
+        self._engine = EngineProcess(
+            _options(self.settings), self.settings.step_timeout, self._lost
+        )
+        self._queue = RequestQueue(
+            self._execute, self.settings.queue_size, metrics.queue_depth.set
+        )  # fmt: skip
+        self._queue_runner: asyncio.Task[None] | None = None
+        self._first = asyncio.Lock()
+        self._first_done = mode is not WarmupMode.REQUEST
+
+    def spawn(self) -> None:
+        """Start the engine's process ahead of ``load``: it imports torch while the API process
+        imports what it needs."""
+        self._engine.spawn()
+
+    async def load(self) -> None:
+        """Load the pipeline and warm it up. Returns only when warm (W20).
+
+        Raises:
+            StartupError: it did not come up, with the reason.
+        """
+        self._queue_runner = asyncio.create_task(self._queue.run())
+        limit = self.settings.startup_timeout
+        try:
+            async with asyncio.timeout(max(0.0, limit - self.state.seconds())):
+                self.description = await self._engine.load()
+                self.state.milestone("loaded")
+                log.info(
+                    "model_loaded",
+                    pipeline=self.description.pipeline,
+                    device=self.description.device,
+                    dtype=self.description.dtype,
+                    revision=self.description.revision,
+                    defaults=self.description.defaults.values(),
+                    sources=self.description.defaults.sources,
+                    seconds=self.description.load_seconds,
+                )
+                if self.settings.warmup_mode is WarmupMode.SERVER:
+                    await self._warm(self.description)
+        except TimeoutError as error:
+            raise StartupTimeout(
+                f"not Ready after --startup-timeout {limit:g} s, while {self.state.current}"
+            ) from error
+        self.state.milestone("warm")
+
+    async def generate(self, ask: Ask) -> Generation:
+        """Check, queue and draw one user's request.
+
+        Raises:
+            RequestError: what is wrong, or what went wrong.
+        """
+        if self.description is None:
+            raise EngineLost("no model is loaded")
+        request = build_request(ask, self.description, self.settings)
+        await self._warm_by_first(request)
+        generation = await self._queue.submit(request)
+        cold = request.shape not in self.report.proven_shapes
+        self._measure(generation, cold)
+        return replace(generation, cold_shape=cold)
+
+    @property
+    def idle(self) -> bool:
+        return self._queue.idle
+
+    async def close(self) -> None:
+        """End the engine and fail what still waits. Safe in any state."""
+        self._queue.close(EngineLost("the server is stopping"))
+        await self._engine.stop()
+        if self._queue_runner:
+            self._queue_runner.cancel()
+
+    async def _execute(self, request: GenerationRequest) -> Generation:
+        limit = self.settings.warmup_request_timeout if request.warmup else None
+        return await self._engine.generate(request, limit=limit)
+
+    async def _warm(self, description: ModelDescription) -> None:
+        self.state.enter(State.WARMING)
+        try:
+            plan = build_plan(description, self.settings)
+        except InvalidRequest as error:
+            raise WarmupFailed(f"the model's own defaults cannot be drawn: {error}") from error
+        try:
+            self.report = await run_plan(
+                plan,
+                self._queue.submit,
+                self.settings.warmup_request_timeout,
+                self.report,
+                Several(_Recorder(self), visible_progress()),
+            )
+        except PlanFailed as error:
+            self.report = error.report
+            self._go_on_or_raise(error)
+
+    def _go_on_or_raise(self, error: PlanFailed) -> None:
+        """W25: nothing turns Ready cold unless it was told to."""
+        choice = self.settings.warmup_on_failure
+        if self._engine.lost is not None:
+            raise self._engine.lost
+        if choice is OnFailure.ABORT:
+            raise error
+        self.metrics.warmup_failed.set(1)
+        if choice is OnFailure.DEGRADED:
+            self.state.degraded = str(error)
+        log.error("warmup_failed", reason=str(error), going_on=str(choice))
+
+    async def _warm_by_first(self, request: GenerationRequest) -> None:
+        """W06: the first user request is preceded by a short copy of itself; others wait for it."""
+        if self._first_done:
+            return
+        async with self._first:
+            if self._first_done:
+                return
+            started = time.monotonic()
+            copy = first_request_copy(request, self.settings)
+            try:
+                generation = await self._queue.submit(copy)
+            except RequestError as error:
+                log.warning("first_request_warmup_failed", reason=str(error))
+                return
+            self._first_done = True
+            passes = (time.monotonic() - started,)
+            shape = ShapeReport(copy.shape, generation.steps, passes, (generation.compiles,))
+            self.report = replace(self.report, of=1, shapes=(shape,), seconds=passes[0])
+
+    def _measure(self, generation: Generation, cold: bool) -> None:
+        timings = generation.timings
+        for stage, seconds in (
+            ("queue", timings.queue),
+            ("prepare", timings.prepare),
+            ("denoise", sum(timings.steps)),
+            ("decode", timings.decode),
+        ):
+            self.metrics.stage_seconds.labels(stage).observe(seconds)
+        for seconds in timings.steps:
+            self.metrics.step_seconds.observe(seconds)
+        self.metrics.images.inc(len(generation.seeds))
+        if cold:
+            self.metrics.cold.inc()
+        self.metrics.device_memory.set(generation.peak_memory_bytes)
+
+    def _lost(self, reason: StartupError) -> None:
+        self._queue.close(EngineLost(f"the engine was lost: {reason}"))
+        self.state.fail(reason)
+
+
+class _Recorder(Progress):
+    """Keeps the report and the gauges up to date while a plan runs (W26)."""
+
+    def __init__(self, role: Monolith) -> None:
+        self._role = role
+
+    def shape_started(self, request: GenerationRequest, report: WarmupReport) -> None:
+        self._role.report = report
+        self._role.metrics.warmup_planned.set(report.of)
+        self._role.metrics.warmup_done.set(report.done)
+
+    def pass_done(self, request: GenerationRequest, number: int, seconds: float) -> None:
+        gauge = self._role.metrics.warmup_pass
+        gauge.labels(str(request.shape), str(number)).set(seconds)
+
+    def shape_done(self, shape: ShapeReport, report: WarmupReport) -> None:
+        self._role.report = report
+        self._role.metrics.warmup_done.set(report.done)
+        if shape.first_over_steady is not None:
+            gauge = self._role.metrics.first_over_steady
+            gauge.labels(str(shape.shape)).set(shape.first_over_steady)
+
+
+def _options(settings: Settings) -> EngineOptions:
+    return EngineOptions(
+        model=settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        threads=settings.torch_threads,
+        log_level=settings.log_level,
+        log_format=settings.log_format,
+    )

@@ -1,0 +1,59 @@
+"""Compose the REST application: routes, error answers, metrics. Imports no kserve: the port must be
+up before it is there.
+"""
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from .. import __version__
+from ..errors import KilnError, NotReady
+from ..telemetry.logs import get_logger
+from . import v1_rest, v2_rest
+from .context import Serving
+
+log = get_logger(__name__)
+
+
+def create_app(serving: Serving) -> FastAPI:
+    """The application of one server."""
+    app = FastAPI(
+        title="Kiln",
+        version=__version__,
+        summary="KServe-native diffusion server: Ready only when it is warm.",
+    )
+    app.include_router(v2_rest.build_router(serving))
+    app.include_router(v1_rest.build_router(serving))
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(serving.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_exception_handler(KilnError, _kiln_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal_error)
+    return app
+
+
+async def _kiln_error(_request: Request, error: Exception) -> JSONResponse:
+    """The protocol's error shape. 503s of the gate carry state and progress besides."""
+    assert isinstance(error, KilnError)
+    details = error.details if isinstance(error, NotReady) else {}
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = f"{error.retry_after:.0f}"
+    return JSONResponse({"error": str(error), **details}, error.http_status, headers=headers)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """404 and 405 of the router, in the same shape."""
+    assert isinstance(error, HTTPException)
+    message = f"{error.detail}: {request.method} {request.url.path[:200]}; see /docs"
+    return JSONResponse({"error": message}, error.status_code, headers=error.headers)
+
+
+async def _internal_error(request: Request, error: Exception) -> JSONResponse:
+    """The boundary: logged with its traceback, told without."""
+    log.error("request_failed", path=request.url.path, exc_info=error)
+    return JSONResponse({"error": "internal error; the server's log has it"}, 500)

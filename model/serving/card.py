@@ -1,0 +1,80 @@
+"""What the server says of itself and of its model, for every protocol. Imports no kserve."""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from .. import __version__
+from ..pipelines.parameters import PARAMETERS
+from .context import Serving
+
+SERVER_NAME: Final = "kiln"
+PLATFORM: Final = "kiln_diffusers"
+# Only what works: load and unload of models are off on every protocol.
+EXTENSIONS: Final = ("binary_tensor_data",)
+
+PROMPT: Final = "prompt"
+NEGATIVE_PROMPT: Final = "negative_prompt"
+IMAGE: Final = "image"
+MASK: Final = "mask"
+TENSOR_INPUTS: Final = (PROMPT, NEGATIVE_PROMPT, IMAGE, MASK)
+GENERATED_IMAGE: Final = "generated_image"
+
+
+def server_metadata() -> dict[str, Any]:
+    """``GET /v2`` and ServerMetadata."""
+    return {"name": SERVER_NAME, "version": __version__, "extensions": list(EXTENSIONS)}
+
+
+def input_tensors() -> list[dict[str, Any]]:
+    """Every input by name, datatype and shape; -1 is any number."""
+    texts = [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in TENSOR_INPUTS]
+    knobs = [{"name": each.name, "datatype": each.datatype, "shape": [1]} for each in PARAMETERS]
+    return texts + knobs
+
+
+def output_tensors(output_format: str) -> list[dict[str, Any]]:
+    """The output in the default format: encoded pictures, or pixels."""
+    if output_format == "raw":
+        return [{"name": GENERATED_IMAGE, "datatype": "UINT8", "shape": [-1, -1, -1, 3]}]
+    return [{"name": GENERATED_IMAGE, "datatype": "BYTES", "shape": [-1]}]
+
+
+def versions(serving: Serving) -> list[str]:
+    """The revision that is loaded; none before."""
+    description = serving.role.description
+    return [description.revision] if description else []
+
+
+def model_metadata(serving: Serving) -> dict[str, Any]:
+    """``GET /v2/models/{name}``: the protocol's keys, and Kiln's own."""
+    description = serving.role.description
+    return {
+        "name": serving.name,
+        "versions": versions(serving),
+        "platform": PLATFORM,
+        "inputs": input_tensors(),
+        "outputs": output_tensors(serving.settings.output_format),
+        "state": str(serving.state.current),
+        "failure": str(serving.state.failure) if serving.state.failure else None,
+        "degraded": serving.state.degraded,
+        "timeline": serving.state.timeline,
+        "pipeline": _pipeline(serving) if description else None,
+        "defaults": asdict(description.defaults) if description else None,
+        "warmup": serving.role.report.as_json(),
+    }
+
+
+def _pipeline(serving: Serving) -> dict[str, Any]:
+    description = serving.role.description
+    assert description is not None
+    return {
+        "class": description.pipeline,
+        "family": description.family,
+        "tasks": [str(each) for each in description.tasks],
+        "parameters": {str(task): sorted(names) for task, names in description.accepted.items()},
+        "alignment": description.alignment,
+        "device": description.device,
+        "dtype": description.dtype,
+        "cancellable": description.cancellable,
+        "load_seconds": description.load_seconds,
+    }

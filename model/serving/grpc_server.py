@@ -1,0 +1,151 @@
+"""The gRPC port: KServe's v2 service, ``grpc.health.v1`` and reflection, with the limits and the
+TLS of the settings. KServe's own server has no TLS, no health service and no graceful end.
+"""
+
+from typing import Any, Final, Never
+
+import grpc
+from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_interceptor import AsyncExceptionToStatusInterceptor
+from grpc_reflection.v1alpha import reflection
+from kserve.errors import InvalidInput
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as services
+from kserve.protocol.grpc.servicer import InferenceServicer
+
+from ..contract.state import State
+from ..errors import KilnError, PortInUse, UnknownVersion, Unsupported
+from ..telemetry.logs import get_logger
+from . import card
+from .context import Serving
+
+log = get_logger(__name__)
+
+SERVICE: Final = messages.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+STATUS_DETAILS: Final = "grpc-status-details-bin"
+
+
+class GrpcServer:
+    """Start, follow the state, stop."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        settings = serving.settings
+        self._server = grpc.aio.server(
+            interceptors=[ErrorStatus()],
+            options=[
+                ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
+                ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
+                # Two servers on one port would share it in silence.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        services.add_GRPCInferenceServiceServicer_to_server(Servicer(serving), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+
+    async def start(self) -> int:
+        """Open the port; return its number.
+
+        Raises:
+            PortInUse: somebody else has it.
+        """
+        settings = self._serving.settings
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        address = f"{host}:{settings.grpc_port}"
+        try:
+            port = (
+                self._server.add_secure_port(address, _credentials(self._serving))
+                if settings.tls
+                else self._server.add_insecure_port(address)
+            )
+        except RuntimeError as error:
+            raise PortInUse(
+                f"the gRPC port {settings.grpc_port} is in use; choose another by --grpc-port"
+            ) from error
+        await self.follow(self._serving.state.current)
+        await self._server.start()
+        return int(port)
+
+    async def follow(self, state: State) -> None:
+        """Tell ``grpc.health.v1`` (W30): the server as a whole, the service, and the model."""
+        serving = health_pb2.HealthCheckResponse.SERVING
+        status = serving if state is State.READY else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", SERVICE, self._serving.name):
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new calls; give running ones ``grace`` seconds."""
+        await self._server.stop(grace)
+
+
+class Servicer(InferenceServicer):  # type: ignore[misc]
+    """KServe's, where its data plane is enough."""
+
+    def __init__(self, serving: Serving) -> None:
+        super().__init__(serving.data_plane, None)
+        self._serving = serving
+
+    async def ServerLive(self, request: Any, context: Any) -> Any:
+        return messages.ServerLiveResponse(live=self._serving.state.live)
+
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:
+        found = await self._serving.data_plane.model_metadata(request.name)
+        return messages.ModelMetadataResponse(**found)
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
+        known = card.versions(self._serving)
+        if request.model_version and known and request.model_version not in known:
+            raise UnknownVersion(request.model_version, known[0])
+        return await super().ModelInfer(request, context)
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
+        raise Unsupported("loading models by request is off: the model is chosen at start")
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:
+        raise Unsupported("unloading models by request is off: the model is chosen at start")
+
+
+class ErrorStatus(AsyncExceptionToStatusInterceptor):
+    """Every exception as the status that its class names, with RetryInfo where a retry helps."""
+
+    async def handle_exception(
+        self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str
+    ) -> Never:
+        if isinstance(ex, KilnError):
+            code = grpc.StatusCode[ex.grpc_code]
+            await context.abort(code, str(ex), _retry_metadata(code, str(ex), ex.retry_after))
+        elif isinstance(ex, InvalidInput):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, ex.reason)
+        elif isinstance(ex, grpc.aio.AbortError):
+            raise ex
+        log.error("grpc_failed", method=method_name, exc_info=ex)
+        await context.abort(grpc.StatusCode.INTERNAL, "internal error; the server's log has it")
+        raise ex  # abort() raises; this tells the type checker
+
+
+def _retry_metadata(code: Any, message: str, seconds: float | None) -> tuple[Any, ...]:
+    if seconds is None:
+        return ()
+    packed = Packed()
+    packed.Pack(RetryInfo(retry_delay=Duration(seconds=int(seconds))))
+    status = Status(code=code.value[0], message=message, details=[packed])
+    return (
+        (STATUS_DETAILS, status.SerializeToString()),
+        ("retry-after", f"{seconds:.0f}"),
+    )
+
+
+def _credentials(serving: Serving) -> Any:
+    settings = serving.settings
+    assert settings.ssl_keyfile is not None
+    assert settings.ssl_certfile is not None
+    return grpc.ssl_server_credentials(
+        [(settings.ssl_keyfile.read_bytes(), settings.ssl_certfile.read_bytes())]
+    )

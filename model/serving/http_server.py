@@ -1,0 +1,69 @@
+"""The REST port: uvicorn without its signal handlers, on a socket that is bound before anything
+else happens.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from ..errors import PortInUse
+from ..settings import Settings
+
+
+def bind(settings: Settings) -> socket.socket:
+    """Take the REST port, and make sure that the gRPC port is free.
+
+    Raises:
+        PortInUse: naming the flag to change.
+    """
+    if settings.enable_grpc and settings.grpc_port:
+        _bound(settings.host, settings.grpc_port, "gRPC", "--grpc-port").close()
+    return _bound(settings.host, settings.http_port, "HTTP", "--http-port")
+
+
+def _bound(host: str, port: int, what: str, flag: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(1024)
+    except OSError as error:
+        bound.close()
+        raise PortInUse(
+            f"the {what} port {port} on {host} cannot be opened ({error.strerror}); choose another "
+            f"by {flag}"
+        ) from error
+    return bound
+
+
+class HttpServer(uvicorn.Server):
+    """``up`` is set once the port answers. Our own signal handlers decide when it ends."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(settings.drain_timeout) + 1,
+                ssl_certfile=settings.ssl_certfile,
+                ssl_keyfile=settings.ssl_keyfile,
+            )
+        )
+
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

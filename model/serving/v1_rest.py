@@ -1,0 +1,55 @@
+"""KServe v1 over REST: a thin adapter for clients that speak nothing newer."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from ..errors import InvalidRequest
+from . import gate
+from .body import read_body, until_disconnect
+from .context import Serving
+from .v2_rest import check_model
+
+
+def build_router(serving: Serving) -> APIRouter:
+    """``/v1/models`` and ``:predict``."""
+    router = APIRouter(prefix="/v1", tags=["KServe v1"])
+
+    @router.get("/models")
+    async def models() -> dict[str, list[str]]:
+        return {"models": [serving.name]}
+
+    @router.get("/models/{name}")
+    async def model(name: str) -> JSONResponse:
+        check_model(serving, name)
+        ready = serving.state.ready
+        return JSONResponse({"name": name, "ready": ready}, 200 if ready else 503)
+
+    @router.post("/models/{name}:predict")
+    async def predict(request: Request, name: str) -> JSONResponse:
+        check_model(serving, name)
+        body = await read_body(request, serving.settings.max_body_bytes)
+        await gate.admit(serving)
+        return await until_disconnect(request, _predict(serving, body, dict(request.headers)))
+
+    return router
+
+
+async def _predict(serving: Serving, body: bytes, headers: dict[str, str]) -> JSONResponse:
+    answer, _ = await serving.data_plane.infer(
+        serving.name, _instances(body, serving.settings.max_images), headers
+    )
+    return JSONResponse(answer)
+
+
+def _instances(body: bytes, most: int) -> dict[str, Any]:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest("body", f"is not JSON: {error.msg} at byte {error.pos}") from None
+    instances = found.get("instances") if isinstance(found, dict) else None
+    if not isinstance(instances, list) or not 1 <= len(instances) <= most:
+        raise InvalidRequest("instances", f"must be a list of 1 to {most} objects")
+    return {"instances": instances}

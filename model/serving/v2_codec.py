@@ -1,0 +1,177 @@
+"""Between KServe's ``InferRequest``/``InferResponse`` and Kiln's request and generation, for REST
+and gRPC alike. What comes out is decided before the model runs.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from kserve import InferInput, InferOutput, InferRequest, InferResponse
+from kserve.protocol.infer_type import to_http_parameters
+
+from ..contract.generation import Generation
+from ..errors import InvalidRequest
+from ..media.decode import decode_mask, decode_picture
+from ..pipelines.parameters import BY_NAME
+from ..pipelines.requests import Ask
+from ..settings import Settings
+from .card import GENERATED_IMAGE, IMAGE, MASK, NEGATIVE_PROMPT, PROMPT, TENSOR_INPUTS
+from .tensors import files, scalar, texts
+
+BINARY_DATA_OUTPUT: Final = "binary_data_output"
+BINARY_DATA: Final = "binary_data"
+LARGEST_RAW_JSON: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the caller wants it. ``binary``: bytes after the JSON (REST) or raw contents (gRPC)."""
+
+    id: str
+    output_format: str
+    binary: bool
+    from_grpc: bool
+
+
+def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
+    """Read a request.
+
+    Raises:
+        InvalidRequest: naming the input, parameter or output that is wrong.
+    """
+    tensors = _by_name(request.inputs)
+    parameters = dict(to_http_parameters(request.parameters or {}))
+    binary = bool(request.from_grpc) or _flag(parameters.pop(BINARY_DATA_OUTPUT, False))
+    binary = _requested_binary(request, binary)
+    for name in set(tensors) - set(TENSOR_INPUTS):
+        if name in parameters:
+            raise InvalidRequest(name, "is given as a parameter and as a tensor; give one")
+        parameters[name] = scalar(tensors[name])
+    output_format = BY_NAME["output_format"].parse(
+        parameters.get("output_format", settings.output_format)
+    )
+    size = (_side(parameters, "width"), _side(parameters, "height"))
+    pixels = settings.max_pixels
+    ask = Ask(
+        prompts=texts(tensors[PROMPT]) if PROMPT in tensors else (),
+        negative_prompts=texts(tensors[NEGATIVE_PROMPT]) if NEGATIVE_PROMPT in tensors else None,
+        images=tuple(
+            decode_picture(each, IMAGE, pixels, size) for each in _files(tensors, IMAGE, settings)
+        ),
+        masks=(),
+        parameters=parameters,
+        id=str(request.id or ""),
+    )
+    if ask.images:
+        size = (ask.images[0].shape[1], ask.images[0].shape[0])
+    masks = tuple(decode_mask(each, MASK, pixels, size) for each in _files(tensors, MASK, settings))
+    ask = replace(ask, masks=masks)
+    return ask, Answer(ask.id, output_format, binary, bool(request.from_grpc))
+
+
+def check_answer(answer: Answer, pixels: int) -> None:
+    """Refuse, before the model runs, what could not be sent. ``pixels``: of all pictures.
+
+    Raises:
+        InvalidRequest: raw pixels as JSON numbers, by the million.
+    """
+    if answer.output_format == "raw" and not answer.binary and pixels * 3 > LARGEST_RAW_JSON:
+        raise InvalidRequest(
+            "output_format",
+            f"raw would be {pixels * 3} JSON numbers; ask for binary_data_output, or for png",
+        )
+
+
+def encode(
+    generation: Generation,
+    pictures: list[bytes] | None,
+    answer: Answer,
+    parameters: Mapping[str, Any],
+    model: tuple[str, str],
+) -> InferResponse:
+    """``pictures``: encoded, or None for raw pixels. ``model``: its name and version."""
+    if pictures is None:
+        pixels = generation.pixels
+        data: Any = pixels if answer.binary else pixels.ravel().tolist()
+        output = InferOutput(GENERATED_IMAGE, list(pixels.shape), "UINT8", data)
+    else:
+        shape = [len(pictures)]
+        data = (
+            np.array(pictures, dtype=np.object_)
+            if answer.binary
+            else [base64.b64encode(each).decode("ascii") for each in pictures]
+        )
+        output = InferOutput(GENERATED_IMAGE, shape, "BYTES", data)
+    return InferResponse(
+        response_id=generation.id,
+        model_name=model[0],
+        model_version=model[1],
+        infer_outputs=[output],
+        parameters=_without_floats(parameters) if answer.from_grpc else dict(parameters),
+        use_binary_outputs=answer.binary,
+        from_grpc=answer.from_grpc,
+    )
+
+
+def _by_name(inputs: Iterable[InferInput]) -> dict[str, InferInput]:
+    found: dict[str, InferInput] = {}
+    known = (*TENSOR_INPUTS, *BY_NAME)
+    for tensor in inputs:
+        if tensor.name not in known:
+            raise InvalidRequest(
+                str(tensor.name)[:100], f"is not an input; known are {', '.join(known)}"
+            )
+        if tensor.name in found:
+            raise InvalidRequest(tensor.name, "is given twice")
+        found[tensor.name] = tensor
+    return found
+
+
+def _files(tensors: Mapping[str, InferInput], name: str, settings: Settings) -> tuple[bytes, ...]:
+    if name not in tensors:
+        return ()
+    found = files(tensors[name])
+    if len(found) > settings.max_images:
+        raise InvalidRequest(name, f"has {len(found)} pictures; at most {settings.max_images}")
+    return found
+
+
+def _side(parameters: Mapping[str, Any], name: str) -> int | None:
+    """The size that input pictures are brought to; None leaves them as they are. Bounded here,
+    since the picture is made before the request is checked."""
+    if name not in parameters:
+        return None
+    side: int = BY_NAME[name].parse(parameters[name])
+    return min(side, 16_384)
+
+
+def _requested_binary(request: InferRequest, default: bool) -> bool:
+    binary = default
+    for output in request.request_outputs or ():
+        if output.name != GENERATED_IMAGE:
+            raise InvalidRequest(
+                "outputs", f"there is no {str(output.name)[:100]!r}; known is {GENERATED_IMAGE}"
+            )
+        for name, value in (output.parameters or {}).items():
+            if name != BINARY_DATA:
+                raise InvalidRequest(
+                    f"outputs[{GENERATED_IMAGE}].{str(name)[:100]}", "is not supported"
+                )
+            binary = binary if request.from_grpc else _flag(value)
+    return binary
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidRequest(BINARY_DATA, "must be true or false")
+    return value
+
+
+def _without_floats(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """KServe's gRPC parameters hold bool, int64 and string only."""
+    return {
+        name: str(value) if isinstance(value, float) else value
+        for name, value in parameters.items()
+    }

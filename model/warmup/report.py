@@ -1,0 +1,76 @@
+"""What was proven, for metadata, metrics and people."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..contract.sampling import Shape
+from ..contract.warmup import WarmupMode
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeReport:
+    """``passes``: seconds of each, in order. ``compiles``: graphs compiled in each. ``settled``:
+    the last pass was within tolerance of the one before. ``steps``: steps a pass.
+    """
+
+    shape: Shape
+    steps: int
+    passes: tuple[float, ...] = ()
+    compiles: tuple[int, ...] = ()
+    settled: bool = False
+    failure: str | None = None
+
+    @property
+    def proven(self) -> bool:
+        return bool(self.passes) and self.failure is None
+
+    @property
+    def first_over_steady(self) -> float | None:
+        """What the first user would have paid, over what the next ones pay."""
+        return round(self.passes[0] / self.passes[-1], 3) if self.proven else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "shape": str(self.shape),
+            **asdict(self.shape),
+            "steps": self.steps,
+            "passes": [round(each, 4) for each in self.passes],
+            "compiles": list(self.compiles),
+            "settled": self.settled,
+            "proven": self.proven,
+            "first_over_steady": self.first_over_steady,
+            "failure": self.failure,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class WarmupReport:
+    """``reason``: which source chose the mode. ``eta_s``: seconds left, None while unknown."""
+
+    mode: WarmupMode
+    reason: str
+    of: int = 0
+    shapes: tuple[ShapeReport, ...] = field(default_factory=tuple)
+    seconds: float = 0.0
+    eta_s: float | None = None
+    failure: str | None = None
+
+    @property
+    def done(self) -> int:
+        return len(self.shapes)
+
+    @property
+    def proven_shapes(self) -> frozenset[Shape]:
+        return frozenset(each.shape for each in self.shapes if each.proven)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "reason": self.reason,
+            "done": self.done,
+            "of": self.of,
+            "eta_s": self.eta_s,
+            "seconds": round(self.seconds, 3),
+            "shapes": [each.as_json() for each in self.shapes],
+            "failure": self.failure,
+        }
