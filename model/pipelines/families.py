@@ -80,6 +80,12 @@ FAMILIES: Final = (
 UNKNOWN: Final = Family("unknown", {})
 
 
+def siblings_of(pipeline_class: str) -> dict[str, Task]:
+    """The other classes of the family, which take the same components for other tasks."""
+    found = family_of(pipeline_class).pipelines
+    return {name: task for name, task in found.items() if name != pipeline_class}
+
+
 def family_of(pipeline_class: str) -> Family:
     """The family that loads ``pipeline_class``, or ``UNKNOWN``."""
     return next((each for each in FAMILIES if pipeline_class in each.pipelines), UNKNOWN)

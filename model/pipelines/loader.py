@@ -5,13 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import diffusers
 import torch
-from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, DiffusionPipeline
 
 from ..contract.sampling import ModelDescription, Task
 from ..errors import ModelNotLoadable
 from .defaults import resolve_defaults
-from .families import Family, family_of
+from .families import Family, family_of, siblings_of
 from .location import ModelFolder
 
 # W11: the least common multiple that the field's models and VAEs accept.
@@ -20,10 +20,6 @@ DTYPES: Final = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
-}
-SIBLINGS: Final[dict[Task, Any]] = {
-    Task.IMAGE_TO_IMAGE: AutoPipelineForImage2Image,
-    Task.INPAINTING: AutoPipelineForInpainting,
 }
 SAMPLING_PARAMETERS: Final = frozenset(
     {
@@ -134,9 +130,9 @@ def _denoiser(pipeline: Any) -> Any:
 
 def _read(folder: ModelFolder, kind: torch.dtype) -> Any:
     try:
-        return DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+        return diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
             folder.path,
-            torch_dtype=kind,
+            dtype=kind,
             use_safetensors=True,
             local_files_only=True,
         )
@@ -154,11 +150,9 @@ def _by_task(pipeline: Any, family: Family, name: str) -> dict[Task, Any]:
     found = {own: pipeline}
     if own is not Task.TEXT_TO_IMAGE:
         return found
-    for task, automatic in SIBLINGS.items():
-        try:
-            sibling = automatic.from_pipe(pipeline)
-        except (ValueError, TypeError, AttributeError):
-            continue  # diffusers has no pipeline of this family for the task
+    for sibling_class, task in siblings_of(name).items():
+        # Not diffusers' AutoPipeline: its import imports every pipeline there is, for a second.
+        sibling = getattr(diffusers, sibling_class)(**pipeline.components)
         sibling.set_progress_bar_config(disable=True)
         found[task] = sibling
     return found

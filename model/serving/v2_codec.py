@@ -110,7 +110,8 @@ def encode(
         model_version=model[1],
         infer_outputs=[output],
         parameters=_without_floats(parameters) if answer.from_grpc else dict(parameters),
-        use_binary_outputs=answer.binary,
+        # gRPC sends arrays raw by itself; told to, it trips over arrays of several elements.
+        use_binary_outputs=answer.binary and not answer.from_grpc,
         from_grpc=answer.from_grpc,
     )
 
