@@ -65,8 +65,8 @@ def _request_errors() -> Iterator[type[RequestError]]:
 
 
 def _retry(error: type[RequestError]) -> str:
-    # An annotation of its own: these take the seconds when they are raised.
-    raised_with = "retry_after" in error.__init__.__annotations__
+    # Some take the seconds when they are raised.
+    raised_with = "retry_after" in getattr(error.__init__, "__annotations__", ())
     return "yes" if raised_with or error.retry_after is not None else ""
 
 
