@@ -1,0 +1,102 @@
+"""The partner of P4: the same pipeline called as diffusers' documentation does, with no server.
+
+``RawPipeline`` is the parent's side. The child (``python -m benchmarks.raw_pipeline``) loads once,
+then answers each line of JSON on its input with one on its output, and ends when its input closes:
+it cannot outlive its parent.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+from .errors import NotMeasurable
+
+# As the server encodes: the same work on both sides.
+PNG_LEVEL: Final = 1
+
+
+class RawPipeline:
+    """A loaded pipeline in a child process that waits to be told."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.loaded: dict[str, Any] = self._read()
+
+    def draw(self, prompt: str, arguments: Mapping[str, Any], picture: Path) -> float:
+        """Seconds of the call and its PNG, measured in the child; the PNG goes to ``picture``
+        afterwards, outside the measured time.
+        """
+        assert self._process.stdin is not None
+        order = {"prompt": prompt, "arguments": dict(arguments), "picture": str(picture)}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return float(self._read()["seconds"])
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise NotMeasurable("the process with the raw pipeline ended; see its message above")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+@contextlib.contextmanager
+def raw_pipeline(folder: Path, threads: int, dtype: str) -> Iterator[RawPipeline]:
+    """Start the child with the server's own process settings, stop it at the end."""
+    command = [sys.executable, "-m", "benchmarks.raw_pipeline", str(folder), str(threads), dtype]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield RawPipeline(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _child(orders: IO[str], answers: IO[str], folder: str, threads: str, dtype: str) -> None:
+    import torch
+    from diffusers import DiffusionPipeline
+    from diffusers.utils.logging import disable_progress_bar
+
+    torch.set_num_threads(int(threads))
+    disable_progress_bar()
+    load: Any = DiffusionPipeline.from_pretrained
+    pipeline = load(folder, dtype=getattr(torch, dtype))
+    pipeline.set_progress_bar_config(disable=True)
+    _say(answers, {"threads": torch.get_num_threads(), "dtype": dtype})
+    for order in orders:
+        wanted = json.loads(order)
+        started = time.perf_counter()
+        data = _drawn(pipeline, wanted["prompt"], wanted["arguments"])
+        seconds = time.perf_counter() - started
+        Path(wanted["picture"]).write_bytes(data)
+        _say(answers, {"seconds": seconds})
+
+
+def _drawn(pipeline: Any, prompt: str, arguments: dict[str, Any]) -> bytes:
+    import io
+
+    import torch
+
+    seed = arguments.pop("seed")
+    generator = torch.Generator().manual_seed(seed)
+    picture = pipeline(prompt, generator=generator, **arguments).images[0]
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=PNG_LEVEL)
+    return buffer.getvalue()
+
+
+def _say(answers: IO[str], content: dict[str, Any]) -> None:
+    answers.write(json.dumps(content) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    # What the libraries print goes to the terminal, never among the answers.
+    pipe, sys.stdout = sys.stdout, sys.stderr
+    _child(sys.stdin, pipe, *sys.argv[1:])

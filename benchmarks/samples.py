@@ -1,0 +1,65 @@
+"""Repeated measurements of one thing: the median, with the range beside it.
+
+No mean and no standard deviation: on a shared machine the disturbances all lie on one side.
+"""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+DECIMALS: Final = {"ms": 1, "s": 2, "ratio": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """``values`` in the order they were measured; ``unit`` is ms, s or ratio."""
+
+    values: tuple[float, ...]
+    unit: str
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("a sample needs at least one value")
+        if self.unit not in DECIMALS:
+            raise ValueError(f"unit {self.unit!r} is none of {', '.join(DECIMALS)}")
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    def __str__(self) -> str:
+        """``212.4 (208.9..230.1) ms``; a single value has no range, a ratio no unit."""
+        places = DECIMALS[self.unit]
+        text = f"{self.median:.{places}f}"
+        if len(self.values) > 1:
+            text += f" ({min(self.values):.{places}f}..{max(self.values):.{places}f})"
+        return text if self.unit == "ratio" else f"{text} {self.unit}"
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "unit": self.unit,
+            "median": self.median,
+            "min": min(self.values),
+            "max": max(self.values),
+            "count": len(self.values),
+            "values": list(self.values),
+        }
+
+
+def milliseconds(seconds: Iterable[float]) -> Sample:
+    return Sample(tuple(each * 1000 for each in seconds), "ms")
+
+
+def of_seconds(seconds: Iterable[float]) -> Sample:
+    return Sample(tuple(seconds), "s")
+
+
+def ratios(over: Iterable[float], under: Iterable[float]) -> Sample:
+    """Pairwise: what was measured together is compared together."""
+    return Sample(tuple(a / b for a, b in zip(over, under, strict=True)), "ratio")
+
+
+def differences(minuend: Sequence[float], subtrahend: Sequence[float]) -> Sample:
+    """Pairwise, of seconds, in milliseconds."""
+    return milliseconds(a - b for a, b in zip(minuend, subtrahend, strict=True))

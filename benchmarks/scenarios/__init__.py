@@ -1,0 +1,31 @@
+"""Every scenario by the number of its goal. A new one takes its place in ``SCENARIOS``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from ..effort import Effort, Tell
+from ..report import Findings
+from . import p01_first_request, p04_server_tax, p14_embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``text``: the module's docstring. Its first line is the question."""
+
+    text: str
+    measure: Callable[[Effort, Tell], Findings]
+
+    @property
+    def question(self) -> str:
+        return self.text.strip().splitlines()[0]
+
+
+SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
+    {
+        "P1": Scenario(p01_first_request.__doc__ or "", p01_first_request.measure),
+        "P4": Scenario(p04_server_tax.__doc__ or "", p04_server_tax.measure),
+        "P14": Scenario(p14_embedded.__doc__ or "", p14_embedded.measure),
+    }
+)

@@ -1,0 +1,121 @@
+"""The parts of scenarios that need no server: requests, answers, turns, the machine's name."""
+
+import base64
+import json
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.errors import NotMeasurable
+from benchmarks.hardware import cpu_name, usable_cores
+from benchmarks.rest import infer_request, pictures_of
+from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios.p01_first_request import parameters_for
+from benchmarks.scenarios.p04_server_tax import rotated
+from benchmarks.server import free_ports
+
+SHAPE = {"shape": "x", "task": "text-to-image", "width": 128, "height": 64, "batch": 2, "cfg": True}
+
+
+def head_of(shape: list[int], name: str = "generated_image") -> bytes:
+    return json.dumps({"outputs": [{"name": name, "shape": shape}]}).encode()
+
+
+def test_a_request_has_one_prompt_and_the_parameters() -> None:
+    assert infer_request("a fox", {"seed": 7}, binary=False) == {
+        "inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["a fox"]}],
+        "parameters": {"seed": 7},
+    }
+
+
+def test_a_binary_answer_is_asked_for_by_a_parameter() -> None:
+    asked = infer_request("a fox", {"seed": 7}, binary=True)
+    assert asked["parameters"] == {"seed": 7, "binary_data_output": True}
+
+
+def test_pictures_come_as_base64_in_json() -> None:
+    data = [base64.b64encode(each).decode() for each in (b"one", b"two")]
+    answer = {"outputs": [{"name": "generated_image", "shape": [2], "data": data}]}
+    assert pictures_of(json.dumps(answer).encode(), None) == [b"one", b"two"]
+
+
+def test_pictures_come_as_bytes_after_the_json() -> None:
+    head = head_of([2])
+    tail = b"\x03\x00\x00\x00one\x04\x00\x00\x00four"
+    assert pictures_of(head + tail, str(len(head))) == [b"one", b"four"]
+
+
+def test_a_picture_that_is_missing_is_noticed() -> None:
+    head = head_of([2])
+    with pytest.raises(NotMeasurable, match="1 pictures came"):
+        pictures_of(head + b"\x03\x00\x00\x00one", str(len(head)))
+
+
+def test_an_answer_without_the_output_is_noticed() -> None:
+    with pytest.raises(NotMeasurable, match="no output"):
+        pictures_of(head_of([1], name="other"), None)
+
+
+def test_a_declared_shape_is_asked_for_with_the_models_own_guidance() -> None:
+    expected = {"width": 128, "height": 64, "num_images_per_prompt": 2, "guidance_scale": 2.0}
+    assert parameters_for(SHAPE, {"guidance_scale": 2.0}) == expected
+
+
+def test_a_shape_without_guidance_is_asked_for_without() -> None:
+    asked = parameters_for({**SHAPE, "cfg": False}, {"guidance_scale": 2.0})
+    assert asked["guidance_scale"] == 1.0
+
+
+def test_a_model_without_a_guidance_scale_is_not_given_one() -> None:
+    assert "guidance_scale" not in parameters_for(SHAPE, {"guidance_scale": None})
+
+
+def test_every_round_starts_with_another_one() -> None:
+    names = ["a", "b", "c"]
+    assert [rotated(names, turn) for turn in range(4)] == [
+        ["a", "b", "c"],
+        ["b", "c", "a"],
+        ["c", "a", "b"],
+        ["a", "b", "c"],
+    ]
+
+
+def test_the_cpu_is_named_as_linux_names_it() -> None:
+    info = "processor\t: 0\nmodel name\t: Some CPU @ 2.00GHz\nmodel name\t: other\n"
+    assert cpu_name(info) == "Some CPU @ 2.00GHz"
+    assert cpu_name("")
+
+
+@pytest.mark.parametrize("quota", ["", "max 100000\n", "garbage"])
+def test_without_a_quota_the_affinity_counts(quota: str) -> None:
+    assert usable_cores(quota) == usable_cores("")
+
+
+def test_a_quota_lowers_the_cores_to_no_less_than_one() -> None:
+    assert usable_cores("100000 100000\n") == 1
+    assert usable_cores("50000 100000\n") == 1
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(free_ports(8))) == 8
+
+
+def test_listing_describes_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"{name}: " in text for name in SCENARIOS)
+    assert "Goal: " in text
+
+
+def test_the_help_names_every_scenario(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert not ended.value.code
+    assert ", ".join(SCENARIOS) in capsys.readouterr().out
+
+
+def test_an_unknown_scenario_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--scenario", "P99"])
+    assert ended.value.code == 2
+    assert "P14" in capsys.readouterr().err
