@@ -6,11 +6,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 STOP_SECONDS = 20.0
+GRACE_SECONDS = 1.0
 
 
 class ServerEnded(Exception):
@@ -76,17 +78,11 @@ class Server:
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                print(f"The server did not stop within {STOP_SECONDS:.0f} s and was killed.")
-                self._kill_group()
+                print(f"The server did not stop within {STOP_SECONDS:.0f} s and is killed.")
+                self._process.kill()
+                # What it started notices, and tidies up after it.
+                time.sleep(GRACE_SECONDS)
         return self._process.wait()
-
-    def leftovers(self) -> bool:
-        """Whether anything that the server started still runs."""
-        try:
-            os.killpg(self._process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
 
     def _kill_group(self) -> None:
         # The group may be gone, which is what we want.

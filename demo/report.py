@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .client import MODEL
+from .client import MODEL, Answer
 from .watch import Observation
 
 
-def print_proof(observation: Observation, metadata: Mapping[str, Any]) -> None:
-    """What the endpoints answered over time, and what the server proved meanwhile."""
+def print_observation(observation: Observation) -> None:
+    """What the endpoints answered over time."""
     print("\nWhat a prober saw")
     rows = [
         (f"{each.seconds:.2f} s", _status(each.live), _status(each.ready), each.state or "-")
@@ -18,7 +18,11 @@ def print_proof(observation: Observation, metadata: Mapping[str, Any]) -> None:
     ]
     _print_table(("from", "/v2/health/live", "/v2/health/ready", "state"), rows)
     if observation.refused is not None:
-        print(_early(observation))
+        print(_early(observation.refused))
+
+
+def print_proof(observation: Observation, metadata: Mapping[str, Any]) -> None:
+    """What the server proved before it said Ready."""
     print("\nWhat the warmup proved")
     shapes = [
         (
@@ -28,10 +32,10 @@ def print_proof(observation: Observation, metadata: Mapping[str, Any]) -> None:
         )
         for each in metadata["warmup"]["shapes"]
     ]
-    _print_table(("shape", "passes, until two agree", "first/steady"), shapes)
+    _print_table(("shape", "passes, until two agree", "first/last"), shapes)
     print(
-        f"Ready was asked {observation.asked} times before, and its first 200 came at "
-        f"{observation.ready:.2f} s, after warm ({metadata['timeline']['warm']:.2f} s)."
+        f"Ready was refused {observation.asked} times. When it was first granted, the server's "
+        "metadata already held every proof."
     )
 
 
@@ -71,9 +75,7 @@ Try next
   make test""")
 
 
-def _early(observation: Observation) -> str:
-    refused = observation.refused
-    assert refused is not None
+def _early(refused: Answer) -> str:
     return (
         f"A request sent while it warmed: {refused.status}, "
         f"Retry-After {refused.headers.get('retry-after', '(missing)')}, "
