@@ -31,7 +31,9 @@ class Server:
         self._reason.touch()
         # Its own session: Ctrl-C reaches the demo alone, which then stops the server in order, and
         # one process group holds everything that the server started.
-        self._process = subprocess.Popen(self._command(), start_new_session=True)
+        self._process = subprocess.Popen(
+            self._command(), env=_environment(), start_new_session=True
+        )
 
     def _command(self) -> list[str]:
         options = {
@@ -90,6 +92,11 @@ class Server:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+
+def _environment() -> dict[str, str]:
+    """Without the settings of somebody's own server, so that the demo is the same everywhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("KILN_")}
 
 
 def _free_ports() -> tuple[int, int]:
