@@ -4,7 +4,6 @@ A reader thread takes the messages, so that a cancellation arrives while the mai
 a closed pipe (the API process is gone) ends the process at once: no orphan keeps the device.
 """
 
-import logging
 import os
 import queue
 import signal
@@ -52,7 +51,7 @@ def main(connection: Connection, options: EngineOptions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(options.log_level, options.log_format)
-    _quieten_libraries()
+    _set_library_environment()
     worker = Worker(connection)
     try:
         worker.load(options)
@@ -175,9 +174,13 @@ class Worker:
                     self.waiting.put(message)
 
 
-def _quieten_libraries() -> None:
-    """Their progress bars would garble ours; their warnings stay."""
+def _set_library_environment() -> None:
+    """Before torch is imported. What the user has set stays."""
+    # OpenMP threads that spin at barriers are a fifth faster on idle cores, and ten times slower as
+    # soon as anything else wants one of them (docs/design/process-split.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    # Their progress bars would garble ours; their warnings stay.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.getLogger("diffusers").setLevel(logging.WARNING)
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "warning")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import diffusers
 import torch
+from diffusers.utils.logging import disable_progress_bar
 
 from ..contract.sampling import ModelDescription, Task
 from ..errors import ModelNotLoadable
@@ -52,6 +53,7 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
     """
     place = resolve_device(device)
     kind = DTYPES[("float32" if place.type == "cpu" else "bfloat16") if dtype == "auto" else dtype]
+    disable_progress_bar()
     started = time.perf_counter()
     pipeline = _read(folder, kind)
     read = time.perf_counter()
