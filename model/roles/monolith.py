@@ -88,7 +88,6 @@ class Monolith:
             raise StartupTimeout(
                 f"not Ready after --startup-timeout {limit:g} s, while {self.state.current}"
             ) from error
-        self.state.milestone("warm")
 
     async def generate(self, ask: Ask) -> Generation:
         """Check, queue and draw one user's request.
@@ -134,6 +133,7 @@ class Monolith:
                 self.report,
                 Several(_Recorder(self), visible_progress()),
             )
+            self.state.milestone("warm")
         except PlanFailed as error:
             self.report = error.report
             self._go_on_or_raise(error)

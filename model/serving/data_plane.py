@@ -10,7 +10,6 @@ from kserve.protocol.dataplane import DataPlane
 from ..errors import UnknownModel
 from . import card, gate
 from .context import Serving
-from .outcomes import counted
 
 
 class GatedDataPlane(DataPlane):  # type: ignore[misc]
@@ -60,15 +59,3 @@ class GatedDataPlane(DataPlane):  # type: ignore[misc]
             "inputs": card.input_tensors(),
             "outputs": card.output_tensors(self._serving.settings.output_format),
         }
-
-    async def infer(
-        self, model_name: str, request: Any, headers: dict[str, str] | None = None
-    ) -> tuple[Any, dict[str, str]]:
-        """Run one request and count it; the label of the protocol follows from the type."""
-        if isinstance(request, dict):
-            protocol = "v1"
-        else:
-            protocol = "v2-grpc" if request.from_grpc else "v2-rest"
-        with counted(self._serving.metrics, protocol):
-            answer: tuple[Any, dict[str, str]] = await super().infer(model_name, request, headers)
-            return answer

@@ -22,6 +22,7 @@ from ..errors import KilnError, PortInUse, UnknownVersion, Unsupported
 from ..telemetry.logs import get_logger
 from . import card
 from .context import Serving
+from .outcomes import counted
 
 log = get_logger(__name__)
 
@@ -100,10 +101,11 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         return messages.ModelMetadataResponse(**found)
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
-        known = card.versions(self._serving)
-        if request.model_version and known and request.model_version not in known:
-            raise UnknownVersion(request.model_version, known[0])
-        return await super().ModelInfer(request, context)
+        with counted(self._serving.metrics, "v2-grpc"):
+            known = card.versions(self._serving)
+            if request.model_version and known and request.model_version not in known:
+                raise UnknownVersion(request.model_version, known[0])
+            return await super().ModelInfer(request, context)
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:
         raise Unsupported("loading models by request is off: the model is chosen at start")

@@ -99,8 +99,8 @@ class Server:
             each.cancel()
 
     def _started(self, start: asyncio.Task[None]) -> None:
-        if start.cancelled():
-            return
+        if start.cancelled() or self.told_to_stop.is_set():
+            return  # what a start raises that is broken off says nothing
         error = start.exception()
         if isinstance(error, StartupError):
             self.state.fail(error)

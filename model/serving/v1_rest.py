@@ -10,6 +10,7 @@ from ..errors import InvalidRequest
 from . import gate
 from .body import read_body, until_disconnect
 from .context import Serving
+from .outcomes import counted
 from .v2_rest import check_model
 
 
@@ -29,10 +30,11 @@ def build_router(serving: Serving) -> APIRouter:
 
     @router.post("/models/{name}:predict")
     async def predict(request: Request, name: str) -> JSONResponse:
-        check_model(serving, name)
-        body = await read_body(request, serving.settings.max_body_bytes)
-        await gate.admit(serving)
-        return await until_disconnect(request, _predict(serving, body, dict(request.headers)))
+        with counted(serving.metrics, "v1"):
+            check_model(serving, name)
+            body = await read_body(request, serving.settings.max_body_bytes)
+            await gate.admit(serving)
+            return await until_disconnect(request, _predict(serving, body, dict(request.headers)))
 
     return router
 

@@ -9,6 +9,7 @@ from ..errors import UnknownModel, UnknownVersion, Unsupported
 from . import card, gate
 from .body import read_body, until_disconnect
 from .context import Serving
+from .outcomes import counted
 
 INFER_BODY: Final = {
     "requestBody": {
@@ -73,10 +74,11 @@ def build_router(serving: Serving) -> APIRouter:
     @router.post("/models/{name}/infer", openapi_extra=INFER_BODY)
     @router.post("/models/{name}/versions/{version}/infer", include_in_schema=False)
     async def infer(request: Request, name: str, version: str | None = None) -> Response:
-        check_model(serving, name, version)
-        body = await read_body(request, serving.settings.max_body_bytes)
-        await gate.admit(serving)
-        return await until_disconnect(request, _infer(serving, body, dict(request.headers)))
+        with counted(serving.metrics, "v2-rest"):
+            check_model(serving, name, version)
+            body = await read_body(request, serving.settings.max_body_bytes)
+            await gate.admit(serving)
+            return await until_disconnect(request, _infer(serving, body, dict(request.headers)))
 
     @router.post("/repository/models/{name}/load", include_in_schema=False)
     @router.post("/repository/models/{name}/unload", include_in_schema=False)
