@@ -20,6 +20,7 @@ from ..errors import (
     StartupTimeout,
     WarmupFailed,
 )
+from ..media.encode import EncodePool
 from ..pipelines.requests import Ask, build_request
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
@@ -38,10 +39,13 @@ log = get_logger(__name__)
 class Monolith:
     """Loads once, then generates. All methods belong to the event loop's thread."""
 
-    def __init__(self, resolved: Resolved, state: ServerState, metrics: Metrics) -> None:
+    def __init__(
+        self, resolved: Resolved, state: ServerState, metrics: Metrics, pool: EncodePool
+    ) -> None:
         self.settings: Settings = resolved.settings
         self.state = state
         self.metrics = metrics
+        self.pool = pool
         self.description: ModelDescription | None = None
         mode = self.settings.warmup_mode
         self.report = WarmupReport(mode, reason=resolved.sources["warmup_mode"])
@@ -128,7 +132,7 @@ class Monolith:
         try:
             self.report = await run_plan(
                 plan,
-                self._queue.submit,
+                self._draw_and_encode,
                 self.settings.warmup_request_timeout,
                 self.report,
                 Several(_Recorder(self), visible_progress()),
@@ -137,6 +141,15 @@ class Monolith:
         except PlanFailed as error:
             self.report = error.report
             self._go_on_or_raise(error)
+
+    async def _draw_and_encode(self, request: GenerationRequest) -> Generation:
+        """The whole way of a user's request: the first PNG of a process is slower, too."""
+        generation = await self._queue.submit(request)
+        chosen = self.settings.output_format
+        if chosen != "raw":
+            facts: list[dict[str, object]] = [{"seed": seed} for seed in generation.seeds]
+            await self.pool.encode_all(generation.pixels, chosen, facts)
+        return generation
 
     def _go_on_or_raise(self, error: PlanFailed) -> None:
         """W25: nothing turns Ready cold unless it was told to."""

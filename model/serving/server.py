@@ -57,12 +57,13 @@ class Server:
         self.listening = listening
         self.state = ServerState()
         metrics = Metrics()
+        pool = EncodePool(self.settings.encode_threads)
         self.serving = Serving(
             settings=self.settings,
             state=self.state,
-            role=Monolith(resolved, self.state, metrics),
+            role=Monolith(resolved, self.state, metrics, pool),
             metrics=metrics,
-            pool=EncodePool(self.settings.encode_threads),
+            pool=pool,
         )
         self.http = HttpServer(create_app(self.serving), self.settings)
         self.grpc: Any = None
