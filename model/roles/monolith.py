@@ -93,15 +93,23 @@ class Monolith:
                 f"not Ready after --startup-timeout {limit:g} s, while {self.state.current}"
             ) from error
 
-    async def generate(self, ask: Ask) -> Generation:
-        """Check, queue and draw one user's request.
+    def prepare(self, ask: Ask) -> GenerationRequest:
+        """Check and complete what a user asked for.
 
         Raises:
-            RequestError: what is wrong, or what went wrong.
+            InvalidRequest: naming the field that is wrong.
+            EngineLost: no model is loaded.
         """
         if self.description is None:
             raise EngineLost("no model is loaded")
-        request = build_request(ask, self.description, self.settings)
+        return build_request(ask, self.description, self.settings)
+
+    async def generate(self, request: GenerationRequest) -> Generation:
+        """Queue and draw one user's request. Cancelling the caller stops it at the next step.
+
+        Raises:
+            RequestError: what went wrong.
+        """
         await self._warm_by_first(request)
         generation = await self._queue.submit(request)
         cold = request.shape not in self.report.proven_shapes

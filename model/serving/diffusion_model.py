@@ -11,7 +11,7 @@ import kserve
 from kserve import InferRequest, InferResponse
 
 from ..contract.generation import Generation
-from ..errors import InvalidRequest, Unsupported
+from ..errors import Unsupported
 from . import card
 from .context import Serving
 from .v1_codec import predictions, read_instance
@@ -87,8 +87,9 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
         serving = self._serving
         started = time.monotonic()
         ask, answer = await asyncio.to_thread(decode, request, serving.settings)
-        self._check(answer, ask.parameters, len(ask.prompts))
-        generation = await serving.role.generate(ask)
+        wanted = serving.role.prepare(ask)
+        check_answer(answer, wanted)
+        generation = await serving.role.generate(wanted)
         drawn = time.monotonic()
         pictures = await self._encoded(generation, answer)
         encoding = time.monotonic() - drawn
@@ -99,19 +100,6 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
             "total_s": round(time.monotonic() - started, 4),
         }
         return encode(generation, pictures, answer, parameters, (self.name, self._revision))
-
-    def _check(self, answer: Answer, parameters: Mapping[str, Any], prompts: int) -> None:
-        description = self._serving.role.description
-        if description is None:
-            return
-        pixels = prompts
-        for name in ("width", "height", "num_images_per_prompt"):
-            default = getattr(description.defaults, name, 1)
-            try:
-                pixels *= int(parameters.get(name, default))
-            except (TypeError, ValueError):
-                raise InvalidRequest(name, "must be a whole number") from None
-        check_answer(answer, pixels)
 
     @property
     def _revision(self) -> str:

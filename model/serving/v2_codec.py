@@ -11,7 +11,7 @@ import numpy as np
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 from kserve.protocol.infer_type import to_http_parameters
 
-from ..contract.generation import Generation
+from ..contract.generation import Generation, GenerationRequest
 from ..errors import InvalidRequest
 from ..media.decode import decode_mask, decode_picture
 from ..pipelines.parameters import BY_NAME
@@ -71,16 +71,17 @@ def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
     return ask, Answer(ask.id, output_format, binary, bool(request.from_grpc))
 
 
-def check_answer(answer: Answer, pixels: int) -> None:
-    """Refuse, before the model runs, what could not be sent. ``pixels``: of all pictures.
+def check_answer(answer: Answer, request: GenerationRequest) -> None:
+    """Refuse, before the model runs, what could not be sent.
 
     Raises:
         InvalidRequest: raw pixels as JSON numbers, by the million.
     """
-    if answer.output_format == "raw" and not answer.binary and pixels * 3 > LARGEST_RAW_JSON:
+    numbers = request.pictures * request.sampling.width * request.sampling.height * 3
+    if answer.output_format == "raw" and not answer.binary and numbers > LARGEST_RAW_JSON:
         raise InvalidRequest(
             "output_format",
-            f"raw would be {pixels * 3} JSON numbers; ask for binary_data_output, or for png",
+            f"raw would be {numbers} JSON numbers; ask for binary_data_output, or for png",
         )
 
 
