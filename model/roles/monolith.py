@@ -116,10 +116,6 @@ class Monolith:
         self._measure(generation, cold)
         return replace(generation, cold_shape=cold)
 
-    @property
-    def idle(self) -> bool:
-        return self._queue.idle
-
     async def close(self) -> None:
         """End the engine and fail what still waits. Safe in any state."""
         self._queue.close(EngineLost("the server is stopping"))
