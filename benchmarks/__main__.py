@@ -21,7 +21,7 @@ EPILOG = """examples:
   python -m benchmarks --scenario P1 P14 --json out/today.json
 
 Exit status: 0 measured (goals met or missed), 1 something could not be measured, 2 wrong arguments.
-Measure on a quiet machine; the load average is part of the report."""
+Measure on a quiet machine; the report tells how busy others kept it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -58,8 +58,9 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings, with what a reader needs to judge them. ``load_before`` and ``load_after`` are the
-    machine's load averages over one minute.
+    """Findings, with what a reader needs to judge them. ``load_before`` is the
+    machine's load average over one minute, ``others`` the cores that other processes kept busy
+    meanwhile, where that is known.
     """
 
     scenario: str
@@ -67,7 +68,7 @@ class Report:
     started_at: str
     quick: bool
     load_before: float
-    load_after: float
+    others: float | None
     findings: Findings
 
     def as_json(self) -> dict[str, Any]:
@@ -78,7 +79,7 @@ class Report:
             "started_at": self.started_at,
             "quick": self.quick,
             "load_before": self.load_before,
-            "load_after": self.load_after,
+            "others": self.others,
             "repetitions": found.repetitions,
             "rows": [
                 {

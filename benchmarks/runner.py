@@ -10,6 +10,7 @@ from rich.console import Console
 from .effort import FULL, QUICK, Tell
 from .errors import NotMeasurable
 from .hardware import Hardware, load_average, this_machine
+from .quiet import Neighbours
 from .report import Report, as_json
 from .scenarios import SCENARIOS
 from .show import show
@@ -49,6 +50,7 @@ def _report(name: str, *, quick: bool, tell: Tell) -> Report:
     scenario = SCENARIOS[name]
     started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     load_before = load_average()
+    neighbours = Neighbours()
     findings = scenario.measure(QUICK if quick else FULL, tell)
     return Report(
         scenario=name,
@@ -56,7 +58,7 @@ def _report(name: str, *, quick: bool, tell: Tell) -> Report:
         started_at=started_at,
         quick=quick,
         load_before=load_before,
-        load_after=load_average(),
+        others=neighbours.cores(),
         findings=findings,
     )
 

@@ -5,6 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .hardware import Hardware
+from .quiet import DISTURBING
 from .report import Report, Row
 
 # Where the output is no terminal, and nobody can make it wider.
@@ -21,6 +22,8 @@ def show(report: Report, hardware: Hardware, to: Console) -> None:
     to.print(f"[bold]{report.scenario}: {escape(report.question)}[/bold]")
     to.print(f"[dim]{escape(str(hardware))}[/dim]")
     to.print(_circumstances(report), style="dim")
+    if disturbance := _disturbance(report):
+        to.print(disturbance, style="bold red")
     to.print(table_of(report.findings.rows))
     for goal in report.findings.goals:
         to.print(f"  {escape(str(goal))}", style="green" if goal.met else "red")
@@ -41,6 +44,12 @@ def table_of(rows: tuple[Row, ...]) -> Table:
 def _circumstances(report: Report) -> str:
     quick = " QUICK: these numbers only show that everything runs." if report.quick else ""
     return (
-        f"medians (min..max); {report.findings.repetitions}; load average "
-        f"{report.load_before} before, {report.load_after} after.{quick}"
+        f"medians (min..max); {report.findings.repetitions}; load average {report.load_before} "
+        f"before.{quick}"
     )
+
+
+def _disturbance(report: Report) -> str | None:
+    if report.others is None or report.others <= DISTURBING:
+        return None
+    return f"DISTURBED: other processes kept {report.others} cores busy meanwhile. Measure again."

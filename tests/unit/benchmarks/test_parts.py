@@ -8,6 +8,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.errors import NotMeasurable
 from benchmarks.hardware import cpu_name, usable_cores
+from benchmarks.quiet import Neighbours, busy_ticks
 from benchmarks.rest import infer_request, pictures_of
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.scenarios.p01_first_request import parameters_for
@@ -94,6 +95,15 @@ def test_without_a_quota_the_affinity_counts(quota: str) -> None:
 def test_a_quota_lowers_the_cores_to_no_less_than_one() -> None:
     assert usable_cores("100000 100000\n") == 1
     assert usable_cores("50000 100000\n") == 1
+
+
+def test_busy_ticks_leave_out_idling_and_waiting() -> None:
+    assert busy_ticks("cpu  1 2 4 100 1000 8 16 5000 0 0\ncpu0 1 1 1 1 1 1 1\n") == 31
+
+
+def test_neighbours_are_never_less_than_nobody() -> None:
+    found = Neighbours().cores()
+    assert found is None or found >= 0
 
 
 def test_free_ports_differ() -> None:

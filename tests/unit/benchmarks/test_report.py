@@ -26,7 +26,7 @@ FINDINGS = Findings(
     repetitions="2 rounds",
     notes=("the pixels are equal",),
 )
-REPORT = Report("P4", "What is added?", "2026-01-02T03:04:05Z", False, 0.25, 0.5, FINDINGS)
+REPORT = Report("P4", "What is added?", "2026-01-02T03:04:05Z", False, 0.25, 0.02, FINDINGS)
 
 
 def printed(report: Report) -> str:
@@ -69,18 +69,25 @@ def test_a_report_shows_numbers_goals_hardware_and_load() -> None:
         "served [v2]",
         "a CPU [x], 2 cores, 8 GiB, no GPU",
         "torch 2.11",
-        "load average 0.25 before, 0.5 after",
+        "load average 0.25 before",
         "2 rounds",
         "MISSED: first / steady",
         "the pixels are equal",
     ):
         assert expected in text
     assert "QUICK" not in text
+    assert "DISTURBED" not in text
 
 
 def test_a_quick_report_says_that_its_numbers_are_for_nobody() -> None:
     quick = Report("P4", "What?", "2026-01-02T03:04:05Z", True, 0.0, 0.0, FINDINGS)
     assert "QUICK" in printed(quick)
+
+
+@pytest.mark.parametrize(("others", "told"), [(0.5, True), (0.2, False), (None, False)])
+def test_a_disturbed_run_says_so(others: float | None, told: bool) -> None:
+    report = Report("P4", "What?", "2026-01-02T03:04:05Z", False, 0.0, others, FINDINGS)
+    assert ("DISTURBED" in printed(report)) is told
 
 
 def test_the_json_holds_everything_that_was_shown() -> None:
@@ -89,7 +96,7 @@ def test_the_json_holds_everything_that_was_shown() -> None:
     assert found["hardware"]["versions"]["torch"] == "2.11"
     (report,) = found["reports"]
     assert report["scenario"] == "P4"
-    assert report["load_before"] == 0.25
+    assert (report["load_before"], report["others"]) == (0.25, 0.02)
     assert report["rows"][0]["samples"]["a picture"]["values"] == [100.0, 104.0]
     assert [goal["met"] for goal in report["goals"]] == [True, False]
     assert report["notes"] == ["the pixels are equal"]
