@@ -92,10 +92,10 @@ def _check_texts(ask: Ask, settings: Settings) -> None:
                 )
     for name, found in (
         ("negative_prompt", ask.negative_prompts),
-        ("image", ask.images),
-        ("mask", ask.masks),
+        ("image", ask.images or None),
+        ("mask", ask.masks or None),
     ):
-        if found and len(found) not in (1, len(ask.prompts)):
+        if found is not None and len(found) not in (1, len(ask.prompts)):
             raise InvalidRequest(
                 name, f"has {len(found)} elements for {len(ask.prompts)} prompts; give one or each"
             )

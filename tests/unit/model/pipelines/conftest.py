@@ -1,0 +1,39 @@
+"""A described model whose facts the tests can count on, and settings with the defaults."""
+
+import pytest
+
+from model.contract.sampling import ModelDescription, SamplingDefaults, Task
+from model.settings import Settings
+
+PLAIN = frozenset(
+    {"negative_prompt", "width", "height", "num_inference_steps", "guidance_scale",
+     "num_images_per_prompt"}
+)  # fmt: skip
+
+
+@pytest.fixture
+def description() -> ModelDescription:
+    """All three tasks; 16 pixels of alignment; guidance by a second pass."""
+    return ModelDescription(
+        pipeline="StableDiffusionPipeline",
+        family="stable-diffusion-1",
+        tasks=tuple(Task),
+        defaults=SamplingDefaults(
+            width=128, height=64, num_inference_steps=8, guidance_scale=2.0, negative_prompt="ugly"
+        ),
+        alignment=16,
+        accepted={
+            Task.TEXT_TO_IMAGE: PLAIN,
+            Task.IMAGE_TO_IMAGE: PLAIN - {"width", "height"} | {"strength"},
+            Task.INPAINTING: PLAIN | {"strength"},
+        },
+        cancellable=True,
+        device="cpu",
+        dtype="float32",
+        revision="abc",
+    )
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings()

@@ -1,0 +1,266 @@
+"""Completing and checking a request: the one way that every protocol and warmup take."""
+
+import re
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.contract.sampling import ModelDescription, Task
+from model.errors import InvalidRequest
+from model.pipelines.parameters import LARGEST_SEED
+from model.pipelines.requests import Ask, build_request
+from model.settings import Settings
+
+PICTURE = np.zeros((64, 128, 3), np.uint8)
+MASK = np.zeros((64, 128), np.uint8)
+
+
+def ask(*prompts: str, **known: Any) -> Ask:
+    fields = {name: known.pop(name) for name in list(known) if name in Ask.__dataclass_fields__}
+    return Ask(prompts=prompts or ("a fox",), parameters=known, **fields)
+
+
+def refused(asked: Ask, model: ModelDescription, settings: Settings) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        build_request(asked, model, settings)
+    return caught.value
+
+
+def test_defaults_fill_what_the_client_left_out(
+    description: ModelDescription, settings: Settings
+) -> None:
+    before = time.monotonic()
+    request = build_request(ask(), description, settings)
+    after = time.monotonic()
+    assert request.task is Task.TEXT_TO_IMAGE
+    assert (request.sampling.width, request.sampling.height) == (128, 64)
+    assert request.sampling.num_inference_steps == 8
+    assert request.sampling.guidance_scale == 2.0
+    assert request.sampling.strength is None
+    assert request.negative_prompts == ("ugly",)
+    assert request.deadline is not None
+    assert before <= request.deadline - settings.request_timeout <= after
+    assert (request.priority, request.warmup, len(request.seeds)) == (0, False, 1)
+    assert request.id
+
+
+def test_the_client_goes_before_the_defaults(
+    description: ModelDescription, settings: Settings
+) -> None:
+    asked = ask(
+        id="mine", width="64", height=32, num_inference_steps=3, guidance_scale="0.5",
+        negative_prompts=("dull",), priority=5, timeout_s=2,
+    )  # fmt: skip
+    request = build_request(asked, description, settings)
+    assert request.id == "mine"
+    assert (request.sampling.width, request.sampling.height) == (64, 32)
+    assert request.sampling.num_inference_steps == 3
+    assert request.sampling.guidance_scale == 0.5
+    assert request.negative_prompts == ("dull",)
+    assert request.priority == 5
+    assert request.deadline is not None
+    assert request.deadline <= time.monotonic() + 2
+
+
+def test_every_request_without_an_id_gets_its_own(
+    description: ModelDescription, settings: Settings
+) -> None:
+    made = {build_request(ask(), description, settings).id for _ in range(8)}
+    assert len(made) == 8
+
+
+def test_seeds_count_on_from_the_one_given(
+    description: ModelDescription, settings: Settings
+) -> None:
+    request = build_request(
+        ask("a", "b", num_images_per_prompt=2, seed=7), description, settings
+    )  # fmt: skip
+    assert request.seeds == (7, 8, 9, 10)
+    assert request.pictures == 4
+
+
+def test_seeds_are_drawn_when_none_is_given(
+    description: ModelDescription, settings: Settings
+) -> None:
+    first = {build_request(ask(), description, settings).seeds[0] for _ in range(8)}
+    assert len(first) > 1
+
+
+def test_the_largest_seed_is_possible_for_one_picture_only(
+    description: ModelDescription, settings: Settings
+) -> None:
+    request = build_request(ask(seed=LARGEST_SEED), description, settings)
+    assert request.seeds == (LARGEST_SEED,)
+    error = refused(ask("a", "b", seed=LARGEST_SEED), description, settings)
+    assert error.field == "seed"
+
+
+def test_one_negative_prompt_and_one_picture_serve_all_prompts(
+    description: ModelDescription, settings: Settings
+) -> None:
+    asked = ask("a", "b", negative_prompts=("dull",), images=(PICTURE,), masks=(MASK,))
+    request = build_request(asked, description, settings)
+    assert request.negative_prompts == ("dull", "dull")
+    assert [len(each) for each in (request.images, request.masks)] == [2, 2]
+    assert request.task is Task.INPAINTING
+
+
+def test_one_for_each_prompt_keeps_its_order(
+    description: ModelDescription, settings: Settings
+) -> None:
+    request = build_request(ask("a", "b", negative_prompts=("x", "y")), description, settings)
+    assert request.negative_prompts == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("given", "task"),
+    [
+        ({}, Task.TEXT_TO_IMAGE),
+        ({"images": (PICTURE,)}, Task.IMAGE_TO_IMAGE),
+        ({"images": (PICTURE,), "masks": (MASK,)}, Task.INPAINTING),
+    ],
+)
+def test_the_task_follows_from_what_goes_in(
+    description: ModelDescription, settings: Settings, given: dict[str, Any], task: Task
+) -> None:
+    assert build_request(ask(**given), description, settings).task is task
+
+
+def test_a_picture_gives_its_size(description: ModelDescription, settings: Settings) -> None:
+    picture = np.zeros((48, 96, 3), np.uint8)
+    request = build_request(ask(images=(picture,)), description, settings)
+    assert (request.sampling.width, request.sampling.height) == (96, 48)
+    assert request.shape.image_in
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "problem"),
+    [
+        (Ask(prompts=()), "prompt", "is missing"),
+        (ask(""), "prompt", "is empty"),
+        (ask("a", " \n\t"), "prompt", "is empty"),
+        (ask("a\0b"), "prompt", "NUL"),
+        (ask(negative_prompts=("a\0",)), "negative_prompt", "NUL"),
+        (ask("x" * 10_001), "prompt", "has 10001 characters; at most 10000"),
+        (ask(negative_prompts=("x" * 10_001,)), "negative_prompt", "at most 10000"),
+        (ask(negative_prompts=("a", "b")), "negative_prompt", "has 2 elements for 1 prompts"),
+        (ask(negative_prompts=()), "negative_prompt", "has 0 elements for 1 prompts"),
+        (ask("a", "b", "c", images=(PICTURE,) * 2), "image", "has 2 elements for 3 prompts"),
+        (ask(images=(PICTURE,), masks=(MASK,) * 2), "mask", "has 2 elements for 1 prompts"),
+        (ask(masks=(MASK,)), "mask", "needs an image"),
+        (ask(strength=0.5), "strength", "needs an image"),
+        (ask(true_cfg_scale=4), "true_cfg_scale", "does not take it for text-to-image"),
+        (ask(max_sequence_length=77), "max_sequence_length", "does not take it"),
+        (ask(width=130), "width", "must be a multiple of 16 for this model"),
+        (ask(height=1), "height", "must be a multiple of 16"),
+        (ask(images=(PICTURE[:50],)), "height", r"multiple of 16 .*\(the input picture has 50\)"),
+        (ask(width=2048, height=2064), "width", "times height is 4227072 pixels; at most 4194304"),
+        (ask(num_inference_steps=1001), "num_inference_steps", "must be at most 1000"),
+        (ask(num_inference_steps=10**9), "num_inference_steps", "must be at most 1000"),
+        (ask(num_inference_steps=0), "num_inference_steps", "must be at least 1"),
+        (ask(num_inference_steps=-1), "num_inference_steps", "must be at least 1"),
+        (ask(num_inference_steps=float("nan")), "num_inference_steps", "finite"),
+        (ask(images=(PICTURE,), strength=0.1), "strength", "0.1 of 8 steps is less than one step"),
+        (ask(num_images_per_prompt=17), "num_images_per_prompt", "17 pictures; at most 16"),
+        (ask(*["a"] * 17), "prompt", "17 pictures; at most 16"),
+        (ask(timeout_s=601), "timeout_s", "must be at most 600"),
+        (ask(timeout_s=0), "timeout_s", "must be at least 0.001"),
+        (ask(sharpness=2), "sharpness", "is not a parameter"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(
+    description: ModelDescription, settings: Settings, asked: Ask, field: str, problem: str
+) -> None:
+    error = refused(asked, description, settings)
+    assert error.field == field
+    assert re.search(problem, str(error))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "given", "field", "problem"),
+    [
+        ((Task.TEXT_TO_IMAGE,), {"images": (PICTURE,)}, "image", "this model does text-to-image"),
+        ((Task.IMAGE_TO_IMAGE,), {}, "image", "is missing; this model does image-to-image"),
+        (
+            (Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE),
+            {"images": (PICTURE,), "masks": (MASK,)},
+            "mask",
+            "this model does text-to-image, image-to-image only",
+        ),
+    ],
+)
+def test_a_task_that_the_model_lacks_is_refused_with_those_it_has(
+    description: ModelDescription,
+    settings: Settings,
+    tasks: tuple[Task, ...],
+    given: dict[str, Any],
+    field: str,
+    problem: str,
+) -> None:
+    error = refused(ask(**given), replace(description, tasks=tasks), settings)
+    assert error.field == field
+    assert problem in str(error)
+
+
+def test_the_prompt_is_never_echoed(description: ModelDescription, settings: Settings) -> None:
+    error = refused(ask("secret\0"), description, settings)
+    assert "secret" not in str(error)
+
+
+def test_a_pipeline_without_negative_prompts_gets_none(
+    description: ModelDescription, settings: Settings
+) -> None:
+    task = Task.TEXT_TO_IMAGE
+    plain = replace(
+        description,
+        accepted={**description.accepted, task: description.accepted[task] - {"negative_prompt"}},
+    )
+    assert build_request(ask(), plain, settings).negative_prompts is None
+    error = refused(ask(negative_prompts=("x",)), plain, settings)
+    assert error.field == "negative_prompt"
+
+
+@pytest.mark.parametrize(
+    ("guidance", "true_scale", "negatives", "embedded", "cfg"),
+    [
+        (2.0, None, ("x",), False, True),
+        (2.0, None, None, False, True),
+        (1.0, None, ("x",), False, False),
+        (0.0, None, ("x",), False, False),
+        (None, None, ("x",), False, False),
+        (3.5, None, None, True, False),
+        (3.5, 4.0, ("x",), True, True),
+        (3.5, 4.0, None, True, False),
+        (3.5, 1.0, ("x",), True, False),
+        (None, 4.0, ("",), False, True),
+    ],
+)
+def test_w14_cfg_is_on_exactly_when_diffusers_runs_two_passes(
+    description: ModelDescription,
+    settings: Settings,
+    guidance: float | None,
+    true_scale: float | None,
+    negatives: tuple[str, ...] | None,
+    embedded: bool,
+    cfg: bool,
+) -> None:
+    """A true scale needs a negative prompt; a plain one does it alone above 1, unless guidance is
+    an input of the denoiser."""
+    accepted = frozenset({*description.accepted[Task.TEXT_TO_IMAGE], "true_cfg_scale"})
+    model = replace(
+        description,
+        defaults=replace(
+            description.defaults,
+            guidance_scale=guidance,
+            true_cfg_scale=true_scale,
+            negative_prompt=None,
+        ),
+        accepted={Task.TEXT_TO_IMAGE: accepted},
+        guidance_embedded=embedded,
+    )
+    request = build_request(ask(negative_prompts=negatives), model, settings)
+    assert request.cfg is cfg
+    assert request.shape.cfg is cfg
