@@ -252,12 +252,14 @@ class ServerProcess:
         return theirs
 
     def _copy_terminal(self, ours: int) -> None:
-        with os.fdopen(ours, "rb", buffering=0) as terminal, self._log_path.open("ab") as log:
+        with (
+            os.fdopen(ours, "rb", buffering=0) as terminal,
+            self._log_path.open("ab", buffering=0) as log,
             # The end of the last process on the other side is an OSError here.
-            with contextlib.suppress(OSError):
-                while part := terminal.read(4096):
-                    log.write(part)
-                    log.flush()
+            contextlib.suppress(OSError),
+        ):
+            while part := terminal.read(4096):
+                log.write(part)
 
 
 def _events(log: str) -> Iterator[dict[str, Any]]:

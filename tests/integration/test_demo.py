@@ -1,0 +1,60 @@
+"""The README's first command draws a picture, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+PNG = b"\x89PNG\r\n\x1a\n"
+SECONDS = 240
+
+
+def start(folder: Path, prompt: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "demo", prompt],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def servers_of(folder: Path) -> list[int]:
+    """The servers that this demo started: their command names a file in its temporary folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in command:
+            found.append(int(process.name))
+    return found
+
+
+def test_demo_proves_ready_after_warm_and_draws(tmp_path: Path) -> None:
+    demo = start(tmp_path, "a fox on a yellow background")
+    output, _ = demo.communicate(timeout=SECONDS)
+    assert demo.returncode == 0, output
+    assert (tmp_path / "out/a-fox-on-a-yellow-background.png").read_bytes().startswith(PNG)
+    told = [output.index(each) for each in ("503               warming", "200               ready")]
+    assert told == sorted(told)
+    for row in ("live", "loaded", "warm", "ready", "first request", "steady", "first/steady"):
+        assert f"\n  {row} " in output
+    assert not servers_of(tmp_path)
+
+
+def test_demo_stops_its_server_when_interrupted(tmp_path: Path) -> None:
+    demo = start(tmp_path, "a fox")
+    deadline = time.monotonic() + 60
+    while not servers_of(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert servers_of(tmp_path)
+    demo.send_signal(signal.SIGINT)
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 130, output
+    assert not servers_of(tmp_path)
