@@ -4,14 +4,12 @@ It lives on the event loop's thread. ``Failed`` keeps its reason; milestones kee
 """
 
 import asyncio
-import time
 from collections.abc import Callable
-
-import psutil
 
 from ..contract.state import NEXT_STATES, State
 from ..errors import StartupError
 from ..telemetry.logs import get_logger
+from ..telemetry.process_age import process_age
 
 log = get_logger(__name__)
 
@@ -27,7 +25,6 @@ class ServerState:
         self.degraded: str | None = None
         self.was_ready = False
         self.timeline: dict[str, float] = {}
-        self._started = psutil.Process().create_time()
         self._listeners: list[Listener] = []
         self._settled = asyncio.Event()
 
@@ -80,7 +77,7 @@ class ServerState:
 
     def seconds(self) -> float:
         """Since the process started."""
-        return round(time.time() - self._started, 3)
+        return round(process_age(), 3)
 
     async def wait_settled(self, seconds: float) -> None:
         """Return when the start is over, either way, or after ``seconds``."""
