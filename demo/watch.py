@@ -1,5 +1,6 @@
 """Watch a server from outside while it starts, and prove that Ready came after warm."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +82,8 @@ def check_promise(metadata: dict[str, Any]) -> None:
         BrokenPromise: Ready came before warm.
     """
     timeline, shapes = metadata["timeline"], metadata["warmup"]["shapes"]
-    if not timeline["loaded"] <= timeline["warm"] <= timeline["ready"]:
+    reached = [timeline.get(each, math.inf) for each in ("live", "loaded", "warm", "ready")]
+    if reached != sorted(reached) or math.inf in reached:
         raise BrokenPromise(f"the server's own timeline is out of order: {timeline}")
     unproven = [each["shape"] for each in shapes if not each["proven"]]
     if unproven or not shapes:
