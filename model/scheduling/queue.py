@@ -87,7 +87,7 @@ class RequestQueue:
     def retry_after(self) -> float:
         """Whole seconds until one place is likely to be free, from the measured step times."""
         ahead = self._busy or (self._waiting[0] if self._waiting else None)
-        return math.ceil(self.step_times.estimate(ahead.request)) if ahead else 1.0
+        return max(1.0, math.ceil(self.step_times.estimate(ahead.request))) if ahead else 1.0
 
     async def run(self) -> None:
         """Execute until cancelled."""
