@@ -5,6 +5,7 @@ commands, so that ``--help`` answers at once.
 import argparse
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -79,6 +80,8 @@ def _parser() -> Parser:
 
 
 def _serve(given: argparse.Namespace) -> int:
+    # Until the server has its own handlers, told to stop means that nothing has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     resolved = resolve(given, os.environ)
     if given.print_config:
         print(resolved.table())

@@ -21,15 +21,18 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """``pixels`` names the shared memory that takes the pictures."""
+    """``number`` names the execution: a client chooses its request's id, and may use one twice.
+    ``pixels`` names the shared memory that takes the pictures.
+    """
 
+    number: int
     request: GenerationRequest
     pixels: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +64,14 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    id: str
+    number: int
     step: int
     of: int
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    id: str
+    number: int
     timings: Timings
     compiles: int
     notes: dict[str, str] = field(default_factory=dict)
@@ -86,7 +89,7 @@ class Refusal(StrEnum):
 class Refused:
     """The request ended without pictures; the engine is fine."""
 
-    id: str
+    number: int
     kind: Refusal
     reason: str
 

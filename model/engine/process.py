@@ -6,6 +6,7 @@ An engine that dies, breaks or hangs is *lost*: every request it held fails with
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import threading
 import time
@@ -64,7 +65,8 @@ class EngineProcess:
         self._pipe: Any = None
         self._loop: asyncio.AbstractEventLoop
         self._loaded: asyncio.Future[ModelDescription]
-        self._running: dict[str, asyncio.Future[messages.Done]] = {}
+        self._running: dict[int, asyncio.Future[messages.Done]] = {}
+        self._numbers = itertools.count()
         self._limit = step_timeout
         self._last_sign = self._last_ping = time.monotonic()
         self._on_step: OnStep | None = None
@@ -116,7 +118,9 @@ class EngineProcess:
             raise EngineLost(f"the engine is gone: {self.lost}")
         size = request.sampling
         with PixelBuffer((request.pictures, size.height, size.width, 3)) as buffer:
-            done = await self._run(messages.Generate(request, buffer.name), limit, on_step)
+            done = await self._run(
+                messages.Generate(next(self._numbers), request, buffer.name), limit, on_step
+            )
             return Generation(
                 id=request.id,
                 pixels=buffer.copied(),
@@ -132,21 +136,21 @@ class EngineProcess:
     async def _run(
         self, message: messages.Generate, limit: float | None, on_step: Any
     ) -> messages.Done:
-        identity = message.request.id
+        number = message.number
         answer: asyncio.Future[messages.Done] = self._loop.create_future()
-        self._running[identity] = answer
+        self._running[number] = answer
         self._limit, self._on_step = limit or self._step_timeout, on_step
         self._last_sign = time.monotonic()
         try:
             self._send(message)
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
-            self._send(messages.Cancel(identity))
+            self._send(messages.Cancel(number))
             await asyncio.wait([answer])
             answer.exception()  # retrieved: the caller no longer asks
             raise
         finally:
-            del self._running[identity]
+            del self._running[number]
             self._limit, self._on_step = self._step_timeout, None
 
     async def stop(self) -> None:
@@ -195,10 +199,10 @@ class EngineProcess:
             case messages.StepDone(_, step, of):
                 if self._on_step:
                     self._on_step(step, of)
-            case messages.Done(id):
-                self._settle(id, message)
-            case messages.Refused(id, kind, reason):
-                self._settle(id, REFUSALS[kind](reason))
+            case messages.Done(number):
+                self._settle(number, message)
+            case messages.Refused(number, kind, reason):
+                self._settle(number, REFUSALS[kind](reason))
             case messages.Loading(stage):
                 log.info("engine_loading", stage=stage)
             case messages.Loaded(description):
@@ -209,8 +213,8 @@ class EngineProcess:
             case messages.Broken(reason):
                 self._lose(EngineDied(reason))
 
-    def _settle(self, identity: str, outcome: Any) -> None:
-        answer = self._running.get(identity)
+    def _settle(self, number: int, outcome: Any) -> None:
+        answer = self._running.get(number)
         if answer is None or answer.done():
             return
         if isinstance(outcome, Exception):
@@ -235,8 +239,8 @@ class EngineProcess:
         if not self._loaded.done():
             self._loaded.set_exception(reason)
             self._loaded.exception()  # retrieved, in case nobody awaits the load
-        for identity in list(self._running):
-            self._settle(identity, EngineLost(f"the engine was lost: {reason}"))
+        for number in list(self._running):
+            self._settle(number, EngineLost(f"the engine was lost: {reason}"))
         if not self._stopping:
             self._on_lost(reason)
 

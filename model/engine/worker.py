@@ -13,7 +13,6 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ..contract.generation import GenerationRequest
 from ..errors import KilnError
 from ..telemetry.logs import configure_logs, get_logger
 from .messages import (
@@ -67,7 +66,7 @@ class Worker:
         self.connection = connection
         self.sending = threading.Lock()
         self.waiting: queue.SimpleQueue[Generate | Stop] = queue.SimpleQueue()
-        self.cancelled: set[str] = set()
+        self.cancelled: set[int] = set()
         self.pipelines: dict[Any, Any] = {}
         threading.Thread(target=self._read, name="engine-reader", daemon=True).start()
 
@@ -79,6 +78,7 @@ class Worker:
         """Import torch, find and load the model. A failure is told, and ends the process."""
         try:
             self.send(Loading("import"))
+            _keep_progress_bars_from_semaphores()
             from ..pipelines.loader import load
             from ..pipelines.location import locate
             from .threads import set_threads
@@ -98,58 +98,59 @@ class Worker:
             self._generate(message)
 
     def _generate(self, message: Generate) -> None:
-        request = message.request
         # One request at a time: a cancellation of any other came too late to matter.
-        self.cancelled.intersection_update({request.id})
+        self.cancelled.intersection_update({message.number})
         try:
             self.send(self._draw(message))
         except Interrupted as interrupted:
-            self.send(Refused(request.id, interrupted.kind, str(interrupted)))
+            self.send(Refused(message.number, interrupted.kind, str(interrupted)))
         # The process boundary: whatever the pipeline raised is told to the caller of this request.
         except Exception as error:  # noqa: BLE001
-            self._tell(request, error)
+            self._tell(message, error)
 
     def _draw(self, message: Generate) -> Done:
         from ..pipelines.calls import run
 
         request = message.request
-        self._check(request)
-        drawn = run(self.pipelines[request.task], request, self._on_step(request))
+        self._check(message)
+        drawn = run(self.pipelines[request.task], request, self._on_step(message))
         expected = (request.pictures, request.sampling.height, request.sampling.width, 3)
         if drawn.pixels.shape != expected:
             raise ValueError(f"the pipeline drew {drawn.pixels.shape}, not {expected}")
         write_pixels(message.pixels, drawn.pixels)
         return Done(
-            request.id,
+            message.number,
             drawn.timings,
             compiles=drawn.compiles,
             notes=drawn.notes,
             peak_memory_bytes=drawn.peak_memory_bytes,
         )
 
-    def _on_step(self, request: GenerationRequest) -> Callable[[int, int], None]:
+    def _on_step(self, message: Generate) -> Callable[[int, int], None]:
         def after(step: int, of: int) -> None:
-            self.send(StepDone(request.id, step, of))
+            self.send(StepDone(message.number, step, of))
             if step < of:
-                self._check(request)
+                self._check(message)
 
         return after
 
-    def _check(self, request: GenerationRequest) -> None:
-        if request.id in self.cancelled:
+    def _check(self, message: Generate) -> None:
+        if message.number in self.cancelled:
             raise Interrupted(Refusal.CANCELLED, "cancelled")
-        if request.deadline is not None and time.monotonic() > request.deadline:
+        deadline = message.request.deadline
+        if deadline is not None and time.monotonic() > deadline:
             raise Interrupted(Refusal.DEADLINE, "the deadline passed while it was drawn")
 
-    def _tell(self, request: GenerationRequest, error: Exception) -> None:
+    def _tell(self, message: Generate, error: Exception) -> None:
         import torch
 
+        request = message.request
         accelerator_error = getattr(torch, "AcceleratorError", ())
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             reason = f"the device has no room for {request.shape}"
-            self.send(Refused(request.id, Refusal.OUT_OF_MEMORY, reason))
+            self.send(Refused(message.number, Refusal.OUT_OF_MEMORY, reason))
         elif isinstance(error, accelerator_error):
             log.error("device_error", id=request.id, exc_info=error)
             self.send(Broken(f"device error: {str(error).splitlines()[0]}"))
@@ -157,7 +158,7 @@ class Worker:
         else:
             log.error("generation_failed", id=request.id, shape=str(request.shape), exc_info=error)
             reason = f"the pipeline failed on {request.shape}: {type(error).__name__}"
-            self.send(Refused(request.id, Refusal.FAILED, f"{reason}: {str(error)[:300]}"))
+            self.send(Refused(message.number, Refusal.FAILED, f"{reason}: {str(error)[:300]}"))
 
     def _read(self) -> None:
         while True:
@@ -166,8 +167,8 @@ class Worker:
             except (EOFError, OSError):
                 os._exit(0)  # the API process is gone; so is the reason to hold the device
             match message:
-                case Cancel(id):
-                    self.cancelled.add(id)
+                case Cancel(number):
+                    self.cancelled.add(number)
                 case Ping():
                     self.send(Pong())
                 case _:
@@ -184,3 +185,10 @@ def _set_library_environment() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "warning")
+
+
+def _keep_progress_bars_from_semaphores() -> None:
+    """tqdm's default lock is a system semaphore, which a killed process leaves behind."""
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())

@@ -154,10 +154,17 @@ def _by_task(pipeline: Any, family: Family, name: str) -> dict[Task, Any]:
         return found
     for sibling_class, task in siblings_of(name).items():
         # Not diffusers' AutoPipeline: its import imports every pipeline there is, for a second.
-        sibling = getattr(diffusers, sibling_class)(**pipeline.components)
+        sibling = _sibling(getattr(diffusers, sibling_class), pipeline)
         sibling.set_progress_bar_config(disable=True)
         found[task] = sibling
     return found
+
+
+def _sibling(kind: Any, pipeline: Any) -> Any:
+    """Another pipeline of the same components and flags (``requires_safety_checker``, ...)."""
+    wanted = inspect.signature(kind.__init__).parameters
+    flags = {name: value for name, value in pipeline.config.items() if name in wanted}
+    return kind(**{**flags, **pipeline.components})
 
 
 def _task_by_signature(pipeline: Any) -> Task:
