@@ -19,14 +19,15 @@ def decode_picture(
     to ``size`` (width, height) where that is given. Transparent parts become white.
 
     Raises:
-        InvalidRequest: not a PNG, JPEG or WebP, broken, or larger than ``max_pixels``.
+        InvalidRequest: not a PNG, JPEG or WebP, broken, or larger than ``max_pixels`` as it comes
+            or as ``size`` would make it.
     """
     picture = ImageOps.exif_transpose(_opened(data, field, max_pixels))
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")
         picture = Image.new("RGBA", rgba.size, "white")
         picture.alpha_composite(rgba)
-    return np.asarray(_resized(picture.convert("RGB"), size, Image.Resampling.LANCZOS))
+    return np.asarray(_resized(picture.convert("RGB"), size, Image.Resampling.LANCZOS, max_pixels))
 
 
 def decode_mask(
@@ -38,7 +39,7 @@ def decode_mask(
         InvalidRequest: as ``decode_picture``.
     """
     picture = _opened(data, field, max_pixels).convert("L")
-    return np.asarray(_resized(picture, size, Image.Resampling.NEAREST))
+    return np.asarray(_resized(picture, size, Image.Resampling.NEAREST, max_pixels))
 
 
 def _opened(data: bytes, field: str, max_pixels: int) -> Image.Image:
@@ -59,7 +60,15 @@ def _opened(data: bytes, field: str, max_pixels: int) -> Image.Image:
 
 
 def _resized(
-    picture: Image.Image, size: tuple[int | None, int | None], method: Image.Resampling
+    picture: Image.Image,
+    size: tuple[int | None, int | None],
+    method: Image.Resampling,
+    max_pixels: int,
 ) -> Image.Image:
     wanted = (size[0] or picture.width, size[1] or picture.height)
+    if wanted[0] * wanted[1] > max_pixels:
+        raise InvalidRequest(
+            "width", f"times height is {wanted[0] * wanted[1]} pixels; at most {max_pixels} are "
+            "drawn"
+        )  # fmt: skip
     return picture if wanted == picture.size else picture.resize(wanted, method)

@@ -56,7 +56,10 @@ class Parameter:
             return value
         number = self._number(value)
         if self.kind is float:
-            return float(number)
+            try:
+                return float(number)
+            except OverflowError:
+                raise InvalidRequest(self.name, "must be a finite number") from None
         if number != int(number):
             raise InvalidRequest(self.name, "must be a whole number")
         return int(number)

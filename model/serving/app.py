@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from .. import __version__
-from ..errors import KilnError, NotReady
+from ..errors import KilnError, NotReady, PayloadTooLarge
 from ..telemetry.logs import get_logger
 from . import v1_rest, v2_rest
 from .context import Serving
@@ -43,6 +43,9 @@ async def _kiln_error(_request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = f"{error.retry_after:.0f}"
+    if isinstance(error, PayloadTooLarge):
+        # The rest of the body may still be coming; nobody shall wait for its end.
+        headers["Connection"] = "close"
     return JSONResponse({"error": str(error), **details}, error.http_status, headers=headers)
 
 

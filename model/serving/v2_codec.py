@@ -43,7 +43,9 @@ def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
     """
     tensors = _by_name(request.inputs)
     parameters = dict(to_http_parameters(request.parameters or {}))
-    binary = bool(request.from_grpc) or _flag(parameters.pop(BINARY_DATA_OUTPUT, False))
+    binary = bool(request.from_grpc) or _flag(
+        BINARY_DATA_OUTPUT, parameters.pop(BINARY_DATA_OUTPUT, False)
+    )
     binary = _requested_binary(request, binary)
     for name in set(tensors) - set(TENSOR_INPUTS):
         if name in parameters:
@@ -161,13 +163,13 @@ def _requested_binary(request: InferRequest, default: bool) -> bool:
                 raise InvalidRequest(
                     f"outputs[{GENERATED_IMAGE}].{str(name)[:100]}", "is not supported"
                 )
-            binary = binary if request.from_grpc else _flag(value)
+            binary = binary if request.from_grpc else _flag(BINARY_DATA, value)
     return binary
 
 
-def _flag(value: Any) -> bool:
+def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InvalidRequest(BINARY_DATA, "must be true or false")
+        raise InvalidRequest(name, "must be true or false")
     return value
 
 

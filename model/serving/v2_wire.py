@@ -21,6 +21,8 @@ INPUT_KEYS: Final = frozenset({"name", "shape", "datatype", "parameters", "data"
 OUTPUT_KEYS: Final = frozenset({"name", "parameters"})
 MOST_DIMENSIONS: Final = 8
 LONGEST_ID: Final = 256
+# Python refuses to read numbers of more than 4300 digits.
+MOST_DIGITS: Final = 20
 
 
 def read_request(body: bytes, headers: Mapping[str, str], model: str) -> InferRequest:
@@ -96,7 +98,8 @@ def _json_length(headers: Mapping[str, str], size: int) -> int | None:
     written = headers.get(LENGTH_HEADER)
     if written is None:
         return None
-    if not written.isascii() or not written.isdigit() or int(written) > size:
+    digits = written.isascii() and written.isdigit() and len(written) <= MOST_DIGITS
+    if not digits or int(written) > size:
         raise InvalidRequest(
             "Inference-Header-Content-Length",
             f"must be the length of the JSON part, from 0 to the body's {size} bytes",
