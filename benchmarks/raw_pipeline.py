@@ -7,6 +7,7 @@ it cannot outlive its parent.
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from .errors import NotMeasurable
 
 # As the server encodes: the same work on both sides.
 PNG_LEVEL: Final = 1
+# How long a thread without work spins before it sleeps, as the engine sets it.
+SPINNING_OF_THE_ENGINE: Final = {"GOMP_SPINCOUNT": "3000"}
 
 
 class RawPipeline:
@@ -25,7 +28,7 @@ class RawPipeline:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.loaded: dict[str, Any] = self._read()
+        self.threads = int(self._read()["threads"])
 
     def draw(self, prompt: str, arguments: Mapping[str, Any], picture: Path) -> float:
         """Seconds of the call and its PNG, measured in the child; the PNG goes to ``picture``
@@ -47,12 +50,25 @@ class RawPipeline:
 
 
 @contextlib.contextmanager
-def raw_pipeline(folder: Path, threads: int, dtype: str) -> Iterator[RawPipeline]:
-    """Start the child with the server's own process settings, stop it at the end."""
+def raw_pipeline(
+    folder: Path, threads: int, dtype: str, environment: Mapping[str, str]
+) -> Iterator[RawPipeline]:
+    """Start the child, stop it at the end. As with the engine, what the user has set in the
+    environment stays.
+    """
     command = [sys.executable, "-m", "benchmarks.raw_pipeline", str(folder), str(threads), dtype]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(environment) | dict(os.environ),
+    )
     try:
-        yield RawPipeline(process)
+        pipeline = RawPipeline(process)
+        if pipeline.threads != threads:
+            raise NotMeasurable(f"the raw pipeline has {pipeline.threads} threads, not {threads}")
+        yield pipeline
     finally:
         process.kill()
         process.communicate()
@@ -68,7 +84,7 @@ def _child(orders: IO[str], answers: IO[str], folder: str, threads: str, dtype: 
     load: Any = DiffusionPipeline.from_pretrained
     pipeline = load(folder, dtype=getattr(torch, dtype))
     pipeline.set_progress_bar_config(disable=True)
-    _say(answers, {"threads": torch.get_num_threads(), "dtype": dtype})
+    _say(answers, {"threads": torch.get_num_threads()})
     for order in orders:
         wanted = json.loads(order)
         started = time.perf_counter()
