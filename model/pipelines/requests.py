@@ -67,6 +67,14 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     )
 
 
+def takes(model: ModelDescription, task: Task, parameter: str) -> bool:
+    """Whether a request for ``task`` may name ``parameter``."""
+    # Every pipeline takes a size: where its call does not, the input picture has it.
+    if parameter in ("width", "height") or not BY_NAME[parameter].sampling:
+        return True
+    return parameter in model.accepted[task]
+
+
 def guided(sampling: Sampling, negatives: tuple[str, ...] | None, model: ModelDescription) -> bool:
     """Whether diffusers runs the second, unconditional pass: a true scale needs a negative prompt;
     a plain one does it alone above 1, unless guidance is an input of the denoiser."""
@@ -124,10 +132,7 @@ def _check_accepted(
     for name in values:
         if name == "strength" and not ask.images:
             raise InvalidRequest(name, "needs an image")
-        # Every pipeline takes a size: where its call does not, the input picture has it.
-        if name in ("width", "height") or not BY_NAME[name].sampling:
-            continue
-        if name not in accepted:
+        if not takes(model, task, name):
             raise InvalidRequest(name, f"{model.pipeline} does not take it for {task}")
 
 

@@ -4,7 +4,9 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from .. import __version__
+from ..contract.sampling import ModelDescription, Task
 from ..pipelines.parameters import PARAMETERS
+from ..pipelines.requests import takes
 from .context import Serving
 
 SERVER_NAME: Final = "kiln"
@@ -25,11 +27,30 @@ def server_metadata() -> dict[str, Any]:
     return {"name": SERVER_NAME, "version": __version__, "extensions": list(EXTENSIONS)}
 
 
-def input_tensors() -> list[dict[str, Any]]:
-    """Every input by name, datatype and shape; -1 is any number."""
-    texts = [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in TENSOR_INPUTS]
-    knobs = [{"name": each.name, "datatype": each.datatype, "shape": [1]} for each in PARAMETERS]
+def input_tensors(serving: Serving) -> list[dict[str, Any]]:
+    """Every input by name, datatype and shape; -1 is any number. Those that the model takes for one
+    of its tasks; before it is loaded, those that there are."""
+    description = serving.role.description
+    texts = [
+        {"name": name, "datatype": "BYTES", "shape": [-1]}
+        for name in TENSOR_INPUTS
+        if description is None or _takes_tensor(description, name)
+    ]
+    knobs = [
+        {"name": each.name, "datatype": each.datatype, "shape": [1]}
+        for each in PARAMETERS
+        if description is None
+        or any(takes(description, task, each.name) for task in description.tasks)
+    ]
     return texts + knobs
+
+
+def _takes_tensor(description: ModelDescription, name: str) -> bool:
+    if name == MASK:
+        return Task.INPAINTING in description.tasks
+    if name == IMAGE:
+        return any(task is not Task.TEXT_TO_IMAGE for task in description.tasks)
+    return name == PROMPT or any(name in each for each in description.accepted.values())
 
 
 def output_tensors(output_format: str) -> list[dict[str, Any]]:
@@ -52,7 +73,7 @@ def model_metadata(serving: Serving) -> dict[str, Any]:
         "name": serving.name,
         "versions": versions(serving),
         "platform": PLATFORM,
-        "inputs": input_tensors(),
+        "inputs": input_tensors(serving),
         "outputs": output_tensors(serving.settings.output_format),
         "state": str(serving.state.current),
         "failure": str(serving.state.failure) if serving.state.failure else None,

@@ -56,6 +56,6 @@ class GatedDataPlane(DataPlane):  # type: ignore[misc]
             "name": model_name,
             "versions": card.versions(self._serving),
             "platform": card.PLATFORM,
-            "inputs": card.input_tensors(),
+            "inputs": card.input_tensors(self._serving),
             "outputs": card.output_tensors(self._serving.settings.output_format),
         }

@@ -58,7 +58,7 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
         return True
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        return card.input_tensors()
+        return card.input_tensors(self._serving)
 
     def get_output_types(self) -> list[dict[str, Any]]:
         return card.output_tensors(self._serving.settings.output_format)

@@ -16,7 +16,8 @@ from .tensors import DATATYPES
 
 LENGTH_HEADER: Final = "inference-header-content-length"
 BINARY_SIZE: Final = "binary_data_size"
-REQUEST_KEYS: Final = frozenset({"id", "parameters", "inputs", "outputs"})
+# KServe's own client writes model_name, which is in the path already.
+REQUEST_KEYS: Final = frozenset({"id", "model_name", "parameters", "inputs", "outputs"})
 INPUT_KEYS: Final = frozenset({"name", "shape", "datatype", "parameters", "data"})
 OUTPUT_KEYS: Final = frozenset({"name", "parameters"})
 MOST_DIMENSIONS: Final = 8
@@ -36,6 +37,8 @@ def read_request(body: bytes, headers: Mapping[str, str], model: str) -> InferRe
     length = _json_length(headers, len(body))
     found = _object(_parsed(body[: length if length is not None else len(body)]), "body")
     _check_keys(found, REQUEST_KEYS, "body")
+    if found.get("model_name", model) != model:
+        raise InvalidRequest("model_name", f"is not the path's, {model!r}; leave it out")
     inputs = found.get("inputs")
     if not isinstance(inputs, list):
         raise InvalidRequest("inputs", "must be a list of tensors")
