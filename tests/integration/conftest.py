@@ -16,6 +16,15 @@ from tests.integration.support.server import ServerProcess
 SLOW_STEPS = 400
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_proxy() -> Iterator[None]:
+    """Clients reach the loopback directly, whatever this machine's environment says."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1,localhost")
+        yield
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """The embedded model, Ready; shared by all tests that leave it as it was."""

@@ -147,6 +147,7 @@ TENSORS: dict[str, tuple[str, dict[str, Any]]] = {
         "extra",
         {"inputs": [{**tensor("prompt", SECRET), "parameters": {"extra": 1}}]},
     ),
+    "model of another name": ("model_name", {**body(), "model_name": "other"}),
     "id no text": ("id", {**body(), "id": 7}),
     "id overlong": ("id", {**body(), "id": SECRET * 100}),
     "parameters no object": ("parameters", {**body(), "parameters": [SECRET]}),
