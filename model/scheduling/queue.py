@@ -5,6 +5,7 @@ a request whose deadline passes is answered then, before it costs device time.
 """
 
 import asyncio
+import functools
 import heapq
 import itertools
 import math
@@ -116,15 +117,18 @@ class RequestQueue:
     async def _execute_one(self, entry: _Entry) -> None:
         waited = time.monotonic() - entry.arrived
         self._current = asyncio.ensure_future(self._execute(entry.request))
+        # A callback: the caller gets its answer even when this loop is cancelled meanwhile.
+        self._current.add_done_callback(functools.partial(self._answer, entry, waited))
         # Not awaited directly: a cancelled request must not cancel this loop.
         await asyncio.wait([self._current])
-        if self._current.cancelled():
-            if not entry.answer.done():
-                entry.answer.cancel()
+
+    def _answer(self, entry: _Entry, waited: float, done: asyncio.Task[Generation]) -> None:
+        if done.cancelled():
+            entry.answer.cancel()
             return
-        error = self._current.exception()
+        error = done.exception()
         if error is None:
-            generation = self._current.result()
+            generation = done.result()
             self.step_times.record(generation)
             timings = replace(generation.timings, queue=waited)
             if not entry.answer.done():

@@ -232,6 +232,21 @@ async def test_closing_fails_those_who_wait_and_those_who_come(
     assert queue.idle
 
 
+async def test_what_runs_is_answered_even_when_the_queue_has_ended(
+    engine: Any, request_of: Any
+) -> None:
+    """A server that stops ends its queue and its engine in any order; nobody may wait for ever."""
+    queue = RequestQueue(engine.execute, 8)
+    runner = asyncio.create_task(queue.run())
+    task = await submitted(queue.submit(request_of("runs")))
+    await engine.runs("runs")
+    runner.cancel()
+    await asyncio.wait({runner})
+    engine.fail("runs", EngineLost("the server is stopping"))
+    (answer,) = await answers(task)
+    assert isinstance(answer, EngineLost)
+
+
 async def test_depth_and_idleness(
     open_queue: Callable[..., RequestQueue], engine: Any, request_of: Any
 ) -> None:
