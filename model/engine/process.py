@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import multiprocessing
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -45,6 +46,10 @@ REFUSALS: Final[dict[messages.Refusal, type[RequestError]]] = {
 OnStep = Callable[[int, int], None]
 
 
+class _Closed:
+    """The last order: there will be no more."""
+
+
 class EngineProcess:
     """All methods belong to the event loop's thread.
 
@@ -67,6 +72,7 @@ class EngineProcess:
         self._loaded: asyncio.Future[ModelDescription]
         self._running: dict[int, asyncio.Future[messages.Done]] = {}
         self._numbers = itertools.count()
+        self._orders: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._limit = step_timeout
         self._last_sign = self._last_ping = time.monotonic()
         self._on_step: OnStep | None = None
@@ -90,6 +96,7 @@ class EngineProcess:
         self._process.start()
         theirs.close()
         threading.Thread(target=self._read, name="engine-messages", daemon=True).start()
+        threading.Thread(target=self._write, name="engine-orders", daemon=True).start()
 
     async def load(self) -> ModelDescription:
         """Wait until the model is loaded.
@@ -167,12 +174,20 @@ class EngineProcess:
         if self._process.is_alive():
             self._process.kill()
             await asyncio.to_thread(self._process.join, STOP_SECONDS)
+        self._send(_Closed())
         self._pipe.close()
 
     def _send(self, message: object) -> None:
+        self._orders.put(message)
+
+    def _write(self) -> None:
+        """Writer thread: a picture is larger than a pipe, and an engine that hangs reads nothing.
+        The event loop must go on then, and notice.
+        """
         # When it is gone, the reader thread finds out and tells why.
         with contextlib.suppress(OSError):
-            self._pipe.send(message)
+            while not isinstance(message := self._orders.get(), _Closed):
+                self._pipe.send(message)
 
     def _read(self) -> None:
         """Reader thread: hand every message to the event loop, and notice the end."""
@@ -246,9 +261,13 @@ class EngineProcess:
 
     async def _watch(self) -> None:
         """Lose an engine that gives no sign of life: no step while it draws, no pong otherwise."""
+        before = time.monotonic()
         while self.lost is None:
             await asyncio.sleep(WATCH_SECONDS)
             now = time.monotonic()
+            # While this process itself stood still (frozen, starved) it could not hear the engine.
+            self._last_sign += max(0.0, now - before - 2 * WATCH_SECONDS)
+            before = now
             silent = now - self._last_sign
             if silent > self._limit:
                 doing = "while it was drawing" if self._running else "while it was idle"
