@@ -4,6 +4,7 @@ The API process makes it before the engine runs and removes it in every case: wh
 is left (if the API process itself is killed, Python's resource tracker removes it).
 """
 
+import math
 import os
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
@@ -20,13 +21,10 @@ class PixelBuffer:
 
     def __init__(self, shape: PixelShape) -> None:
         self.shape = shape
-        size = int(np.prod(shape))
-        self._memory = SharedMemory(create=True, size=size)
+        size = math.prod(shape)
         try:
-            # Without this a full /dev/shm kills the writer by SIGBUS.
-            os.posix_fallocate(self._memory._fd, 0, size)  # type: ignore[attr-defined]
+            self._memory = _reserved(size)
         except OSError as error:
-            self.close()
             raise OutOfMemory(
                 f"shared memory has no room for {size} bytes of pictures; mount a larger /dev/shm "
                 "(an emptyDir with medium: Memory), or ask for fewer pictures"
@@ -49,6 +47,18 @@ class PixelBuffer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _reserved(size: int) -> SharedMemory:
+    memory = SharedMemory(create=True, size=size)
+    try:
+        # Without this a full /dev/shm kills the writer by SIGBUS.
+        os.posix_fallocate(memory._fd, 0, size)  # type: ignore[attr-defined]
+    except OSError:
+        memory.close()
+        memory.unlink()
+        raise
+    return memory
 
 
 def write_pixels(name: str, pixels: Any) -> None:

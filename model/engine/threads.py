@@ -20,6 +20,6 @@ def usable_cpus(quota_file: Path = CGROUP_QUOTA) -> int:
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = quota_file.read_text().split()
+        return cpus if quota == "max" else max(1, min(cpus, int(quota) // int(period)))
     except (OSError, ValueError):
         return cpus
-    return cpus if quota == "max" else max(1, min(cpus, int(quota) // int(period)))
