@@ -18,11 +18,13 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as services
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from ..contract.state import State
-from ..errors import KilnError, PortInUse, UnknownVersion, Unsupported
+from ..errors import InvalidRequest, KilnError, PortInUse, UnknownVersion, Unsupported
 from ..telemetry.logs import get_logger
 from . import card
 from .context import Serving
 from .outcomes import counted
+from .tensors import DATATYPES
+from .v2_wire import BINARY_SIZE, LONGEST_ID
 
 log = get_logger(__name__)
 
@@ -92,6 +94,28 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     def __init__(self, serving: Serving) -> None:
         super().__init__(serving.data_plane, None)
         self._serving = serving
+
+    @classmethod
+    def validate_grpc_request(cls, request: Any) -> None:
+        """KServe's checks, and ours of what its conversion fails at namelessly or lets pass.
+
+        Raises:
+            InvalidRequest: naming the part of the message that is wrong.
+        """
+        super().validate_grpc_request(request)
+        if len(request.id) > LONGEST_ID:
+            raise InvalidRequest("id", f"must be text of at most {LONGEST_ID} characters")
+        for name, value in request.parameters.items():
+            if value.WhichOneof("parameter_choice") is None:
+                raise InvalidRequest(name[:100], "has no value")
+        for tensor in request.inputs:
+            if tensor.datatype not in DATATYPES:
+                raise InvalidRequest(
+                    tensor.name[:100], f"datatype must be one of {', '.join(DATATYPES)}"
+                )
+            for name in tensor.parameters:
+                if name != BINARY_SIZE:
+                    raise InvalidRequest(f"{tensor.name[:100]}.{name[:100]}", "is not supported")
 
     async def ServerLive(self, request: Any, context: Any) -> Any:
         return messages.ServerLiveResponse(live=self._serving.state.live)
