@@ -135,7 +135,8 @@ class ServerProcess:
         """Until the model's metadata shows one of ``states``; the metadata."""
 
         def reached() -> dict[str, Any] | None:
-            self._must_run()
+            if "failed" not in states:
+                self._must_run()
             found = self.metadata() if self.status("/v2/health/live") else None
             return found if found and found["state"] in states else None
 
@@ -234,9 +235,9 @@ class ServerProcess:
         return self
 
     def _must_run(self) -> None:
-        if self.process.poll() is not None:
+        if self.process.poll() is not None or self.events("failed"):
             raise AssertionError(
-                f"the server ended with status {self.process.returncode}\n{self.log_tail()}"
+                f"the server failed, with status {self.process.returncode}\n{self.log_tail()}"
             )
 
     def _kill_session(self) -> None:
