@@ -1,0 +1,172 @@
+"""From KServe's request to ours, and from a generation to KServe's answer, whatever the caller
+wrote."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from kserve import InferInput, InferRequest
+from kserve.protocol.infer_type import RequestedOutput
+
+from model.contract.generation import Generation, Timings
+from model.contract.sampling import Shape, Task
+from model.errors import InvalidRequest
+from model.media.encode import encode as encode_picture
+from model.pipelines.parameters import BY_NAME
+from model.serving.card import TENSOR_INPUTS
+from model.serving.tensors import DATATYPES
+from model.serving.v2_codec import Answer, decode, encode
+from model.settings import Settings
+
+PNG = encode_picture(np.full((16, 32, 3), 99, np.uint8), "png", {})
+BASE64 = base64.b64encode(PNG).decode()
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.sampled_from(["png", "16", BASE64])
+NAMES = st.sampled_from([*TENSOR_INPUTS, *BY_NAME, "unknown"])
+INPUTS = st.builds(
+    InferInput,
+    NAMES,
+    st.lists(st.integers(0, 2), max_size=2),
+    st.sampled_from(DATATYPES),
+    st.lists(VALUES, max_size=2),
+)
+FREE = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def text(name: str, *elements: str) -> InferInput:
+    return InferInput(name, [len(elements)], "BYTES", list(elements))
+
+
+def request(*inputs: InferInput, **options: Any) -> InferRequest:
+    return InferRequest("m", [text("prompt", "a fox"), *inputs], **options)
+
+
+def refusal(asked: InferRequest, settings: Settings) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(asked, settings)
+    return caught.value
+
+
+@FREE
+@given(
+    inputs=st.lists(INPUTS, max_size=4),
+    parameters=st.dictionaries(NAMES | st.just("binary_data_output"), VALUES, max_size=3),
+)
+def test_any_request_is_read_or_refused(
+    inputs: list[InferInput], parameters: dict[str, Any], settings: Settings
+) -> None:
+    try:
+        ask, answer = decode(InferRequest("m", inputs, parameters=parameters), settings)
+    except InvalidRequest as error:
+        assert error.field  # noqa: PT017
+    else:
+        assert len(ask.images) <= settings.max_images
+        assert answer.output_format in ("png", "jpeg", "webp", "raw")
+
+
+def test_everything_is_read(settings: Settings) -> None:
+    inputs = [
+        text("negative_prompt", "dull"),
+        text("image", BASE64),
+        text("mask", BASE64),
+        InferInput("seed", [1], "INT64", [7]),
+    ]
+    ask, answer = decode(
+        request(*inputs, request_id="mine", parameters={"strength": 0.5}), settings
+    )
+    assert (ask.id, ask.prompts, ask.negative_prompts) == ("mine", ("a fox",), ("dull",))
+    assert [each.shape for each in ask.images] == [(16, 32, 3)]
+    assert [each.shape for each in ask.masks] == [(16, 32)]
+    assert ask.parameters == {"strength": 0.5, "seed": 7}
+    assert answer == Answer("mine", "png", binary=False, from_grpc=False)
+
+
+def test_pictures_and_masks_are_brought_to_one_size(settings: Settings) -> None:
+    big = base64.b64encode(encode_picture(np.zeros((64, 64, 3), np.uint8), "png", {})).decode()
+    ask, _ = decode(request(text("image", BASE64), text("mask", big)), settings)
+    assert ask.masks[0].shape == (16, 32)
+    asked = request(text("image", BASE64), text("mask", big), parameters={"width": 48})
+    ask, _ = decode(asked, settings)
+    assert (ask.images[0].shape, ask.masks[0].shape) == ((16, 48, 3), (16, 48))
+
+
+@pytest.mark.parametrize(
+    ("flag", "outputs", "binary"),
+    [
+        (None, None, False),
+        (True, None, True),
+        (True, {}, True),
+        (True, {"binary_data": False}, False),
+        (False, {"binary_data": True}, True),
+    ],
+)
+def test_binary_is_asked_for_by_request_or_output(
+    settings: Settings, flag: bool | None, outputs: dict[str, bool] | None, binary: bool
+) -> None:
+    asked = request(
+        parameters={} if flag is None else {"binary_data_output": flag},
+        request_outputs=None if outputs is None else [RequestedOutput("generated_image", outputs)],
+    )
+    assert decode(asked, settings)[1].binary is binary
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (request(text("prompt", "again")), "prompt"),
+        (request(text("depth", "a")), "depth"),
+        (request(InferInput("seed", [1], "INT64", [1]), parameters={"seed": 1}), "seed"),
+        (request(parameters={"binary_data_output": 1}), "binary_data_output"),
+        (request(parameters={"output_format": "gif"}), "output_format"),
+        (request(text("image", *[BASE64] * 17)), "image"),
+        (request(text("image", BASE64), parameters={"width": 10**9, "height": 10**9}), "width"),
+        (request(request_outputs=[RequestedOutput("depth", {})]), "outputs"),
+    ],
+)
+def test_refusals_name_the_part(asked: InferRequest, field: str, settings: Settings) -> None:
+    assert refusal(asked, settings).field == field
+
+
+def generation(pictures: int) -> Generation:
+    return Generation(
+        id="mine",
+        pixels=np.arange(pictures * 2 * 3 * 3, dtype=np.uint8).reshape(pictures, 2, 3, 3),
+        seeds=tuple(range(pictures)),
+        shape=Shape(Task.TEXT_TO_IMAGE, 3, 2, pictures, cfg=True),
+        steps=2,
+        timings=Timings(),
+    )
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_raw_pixels_survive(pictures: int, binary: bool) -> None:
+    drawn = generation(pictures)
+    answer = Answer("mine", "raw", binary=binary, from_grpc=False)
+    found = encode(drawn, None, answer, {}, ("m", "1"))
+    (output,) = found.outputs
+    assert (output.datatype, output.shape) == ("UINT8", [pictures, 2, 3, 3])
+    assert np.array_equal(output.as_numpy(), drawn.pixels)
+    assert (found.id, found.model_name, found.model_version) == ("mine", "m", "1")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@given(encoded=st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=3))
+def test_encoded_pictures_survive(binary: bool, encoded: list[bytes]) -> None:
+    answer = Answer("mine", "png", binary=binary, from_grpc=False)
+    found = encode(generation(len(encoded)), encoded, answer, {}, ("m", "1"))
+    (output,) = found.outputs
+    assert (output.datatype, output.shape) == ("BYTES", [len(encoded)])
+    data = list(output.data)
+    assert (data if binary else [base64.b64decode(each) for each in data]) == encoded
+
+
+def test_grpc_parameters_hold_no_floats() -> None:
+    answer = Answer("mine", "png", binary=True, from_grpc=True)
+    given_parameters = {"total_s": 0.5, "batch_size": 1, "cold_shape": False}
+    found = encode(generation(1), [b"x"], answer, given_parameters, ("m", "1"))
+    assert found.parameters == {"total_s": "0.5", "batch_size": 1, "cold_shape": False}
