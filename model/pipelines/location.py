@@ -47,7 +47,10 @@ def locate(address: str) -> ModelFolder:
 
 def _checked(path: Path, address: str) -> ModelFolder:
     if not path.is_dir():
-        raise ModelNotLoadable(f"model {address!r}: there is no such folder")
+        raise ModelNotLoadable(
+            f"model {address!r}: there is no such folder; a model of the hub is "
+            "hf://ORGANISATION/NAME"
+        )
     if not (path / "model_index.json").is_file():
         raise ModelNotLoadable(
             f"model {address!r}: no model_index.json in it, so it is not a diffusers folder; "
