@@ -124,7 +124,9 @@ class Monolith:
             self._queue_runner.cancel()
 
     async def _execute(self, request: GenerationRequest) -> Generation:
-        limit = self.settings.warmup_request_timeout if request.warmup else None
+        limit = self.settings.step_timeout
+        if request.warmup:  # a step may compile for as long as its request may take
+            limit = max(limit, self.settings.warmup_request_timeout)
         return await self._engine.generate(request, limit=limit)
 
     async def _warm(self, description: ModelDescription) -> None:

@@ -1,0 +1,257 @@
+"""W06, W20, W23 and W25 through the monolithic role, with an engine that fails on demand. The real
+one is drilled with real servers; here are the faults that it will not produce.
+"""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from model.contract.generation import Generation, GenerationRequest, Timings
+from model.contract.sampling import ModelDescription, SamplingDefaults, Task
+from model.contract.state import State
+from model.contract.warmup import OnFailure
+from model.errors import (
+    EngineDied,
+    EngineLost,
+    GenerationFailed,
+    InvalidRequest,
+    OutOfMemory,
+    StartupError,
+    StartupTimeout,
+    WarmupFailed,
+)
+from model.media.encode import EncodePool
+from model.pipelines.requests import Ask
+from model.roles.monolith import Monolith
+from model.roles.server_state import ServerState
+from model.settings_sources import resolve
+from model.telemetry.metrics import Metrics
+
+MODEL = ModelDescription(
+    pipeline="SomePipeline",
+    family="some",
+    tasks=(Task.TEXT_TO_IMAGE,),
+    defaults=SamplingDefaults(width=64, height=64, num_inference_steps=8, guidance_scale=2.0),
+    alignment=16,
+    accepted={
+        Task.TEXT_TO_IMAGE: frozenset({"width", "height", "num_inference_steps", "guidance_scale"})
+    },
+    cancellable=True,
+    device="cpu",
+    dtype="float32",
+    revision="abc",
+)
+FOX = Ask(prompts=("a fox",))
+
+
+class FakeEngine:
+    """In the place of the engine's process: loads at once, draws at once, fails as told."""
+
+    def __init__(self, options: Any, step_timeout: float, on_lost: Any) -> None:
+        self.step_timeout = step_timeout
+        self.on_lost = on_lost
+        self.lost: StartupError | None = None
+        self.description = MODEL
+        self.hangs_while_loading = False
+        self.failures: list[Exception] = []
+        self.drawn: list[tuple[GenerationRequest, float | None]] = []
+
+    def spawn(self) -> None: ...
+
+    async def load(self) -> ModelDescription:
+        if self.hangs_while_loading:
+            await asyncio.Event().wait()
+        return self.description
+
+    async def generate(
+        self, request: GenerationRequest, *, limit: float | None = None
+    ) -> Generation:
+        self.drawn.append((request, limit))
+        if self.failures:
+            failure = self.failures.pop(0)
+            if isinstance(failure, EngineDied):
+                self.lost = failure
+                self.on_lost(failure)
+                raise EngineLost("gone")
+            raise failure
+        return Generation(
+            id=request.id,
+            pixels=np.zeros((1, 64, 64, 3), np.uint8),
+            seeds=request.seeds,
+            shape=request.shape,
+            steps=request.sampling.num_inference_steps,
+            timings=Timings(steps=(0.1, 0.1), total=0.2),
+        )
+
+    async def stop(self) -> None: ...
+
+
+@pytest.fixture
+async def open_role(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Monolith]]:
+    """Makes a role with the given settings, in the state in which ``load`` is called."""
+    monkeypatch.setattr("model.roles.monolith.EngineProcess", FakeEngine)
+    roles: list[Monolith] = []
+    pool = EncodePool(1)
+
+    def make(**settings: Any) -> Monolith:
+        given = argparse.Namespace(workers="1", config=None, **settings)
+        state = ServerState()
+        state.enter(State.LOADING)
+        roles.append(Monolith(resolve(given, {}), state, Metrics(CollectorRegistry()), pool))
+        return roles[-1]
+
+    yield make
+    for each in roles:
+        await each.close()
+    pool.close()
+
+
+def engine(role: Monolith) -> Any:
+    return role._engine
+
+
+async def draw(role: Monolith, **parameters: Any) -> Generation:
+    return await role.generate(role.prepare(replace(FOX, parameters=parameters)))
+
+
+def sample(role: Monolith, name: str) -> float | None:
+    return role.metrics.registry.get_sample_value(name)
+
+
+async def test_w20_load_returns_once_every_shape_is_proven(open_role: Any) -> None:
+    role = open_role()
+    await role.load()
+    assert role.state.current is State.WARMING, "to say Ready is the server's part"
+    assert all(request.warmup for request, _ in engine(role).drawn)
+    assert len(engine(role).drawn) >= 2, "no proof without a second pass"
+    assert role.report.failure is None
+    assert (sample(role, "kiln_warmup_shapes"), sample(role, "kiln_warmup_shapes_done")) == (1, 1)
+    assert {"loaded", "warm"} <= role.state.timeline.keys()
+    assert not (await draw(role)).cold_shape
+    other = await draw(role, width=128)
+    assert other.cold_shape
+
+
+@pytest.mark.parametrize("failure", [OutOfMemory("no room"), GenerationFailed("it broke")])
+async def test_w25_abort_is_the_default_and_ends_the_start(
+    open_role: Any, failure: Exception
+) -> None:
+    role = open_role()
+    engine(role).failures = [failure]
+    with pytest.raises(WarmupFailed, match=f"text-to-image 64x64.* failed: {failure}"):
+        await role.load()
+    assert role.report.failure == str(failure)
+    assert "warm" not in role.state.timeline
+
+
+@pytest.mark.parametrize("choice", [OnFailure.DEGRADED, OnFailure.READY])
+async def test_w25_going_on_is_told_where_it_was_asked_for(
+    open_role: Any, choice: OnFailure
+) -> None:
+    role = open_role(warmup_on_failure=str(choice))
+    engine(role).failures = [OutOfMemory("no room")]
+    await role.load()
+    assert sample(role, "kiln_warmup_failed") == 1
+    assert role.report.failure == "no room"
+    told = role.state.degraded
+    assert (told is not None and "no room" in told) == (choice is OnFailure.DEGRADED)
+    assert (await draw(role)).cold_shape, "nothing was proven"
+
+
+@pytest.mark.parametrize("choice", OnFailure)
+async def test_w25_no_choice_turns_a_dead_engine_ready(open_role: Any, choice: OnFailure) -> None:
+    role = open_role(warmup_on_failure=str(choice))
+    died = EngineDied("killed by signal 9")
+    engine(role).failures = [died]
+    with pytest.raises(EngineDied) as raised:
+        await role.load()
+    assert raised.value is died
+    assert role.state.failure is died
+    assert role.state.degraded is None
+    with pytest.raises(EngineLost, match="signal 9"):
+        await draw(role)
+
+
+async def test_w23_a_start_that_hangs_is_a_failure(open_role: Any) -> None:
+    role = open_role(startup_timeout="0.01")
+    engine(role).hangs_while_loading = True
+    with pytest.raises(StartupTimeout, match=r"after --startup-timeout 0\.01 s, while loading"):
+        await asyncio.wait_for(role.load(), 10)
+
+
+async def test_w23_a_short_deadline_of_warmup_does_not_make_a_slow_step_a_hang(
+    open_role: Any,
+) -> None:
+    """The deadline is the request's and ends it at the next step; the limit is the engine's, and
+    ends the process."""
+    role = open_role(warmup_request_timeout="0.05", step_timeout="100")
+    await role.load()
+    await draw(role)
+    limits = {request.warmup: limit or role.settings.step_timeout
+              for request, limit in engine(role).drawn}  # fmt: skip
+    assert limits == {True: 100.0, False: 100.0}
+
+
+async def test_w23_a_warmup_step_may_take_as_long_as_its_request(open_role: Any) -> None:
+    """Compiling happens in the first step, and takes minutes."""
+    role = open_role(warmup_request_timeout="900", step_timeout="100")
+    await role.load()
+    assert {limit for _, limit in engine(role).drawn} == {900.0}
+
+
+async def test_defaults_that_cannot_be_drawn_are_a_failed_warmup(open_role: Any) -> None:
+    role = open_role()
+    engine(role).description = replace(MODEL, defaults=replace(MODEL.defaults, width=100))
+    with pytest.raises(WarmupFailed, match=r"own defaults cannot be drawn.*width"):
+        await role.load()
+
+
+async def test_w06_the_first_request_is_preceded_by_its_copy_once(open_role: Any) -> None:
+    role = open_role(warmup_mode="request")
+    await role.load()
+    assert engine(role).drawn == []
+    await asyncio.gather(*(draw(role) for _ in range(3)))
+    marks = [request.warmup for request, _ in engine(role).drawn]
+    assert marks == [True, False, False, False], "the others wait for the copy, too"
+    assert sample(role, "kiln_images_total") == 3
+    assert sample(role, "kiln_step_seconds_count") == 6
+    assert role.report.done == 1
+
+
+async def test_w06_a_copy_that_fails_costs_the_user_nothing_and_is_tried_again(
+    open_role: Any,
+) -> None:
+    role = open_role(warmup_mode="request")
+    await role.load()
+    engine(role).failures = [GenerationFailed("it broke")]
+    assert (await draw(role)).cold_shape
+    assert not (await draw(role)).cold_shape
+    marks = [request.warmup for request, _ in engine(role).drawn]
+    assert marks == [True, False, True, False]
+
+
+async def test_a_wrong_request_reaches_neither_queue_nor_engine(open_role: Any) -> None:
+    role = open_role(warmup_mode="off")
+    await role.load()
+    with pytest.raises(InvalidRequest, match="prompt: is empty"):
+        role.prepare(Ask(("",)))
+    assert engine(role).drawn == []
+
+
+async def test_before_a_model_is_loaded_nothing_is_prepared(open_role: Any) -> None:
+    with pytest.raises(EngineLost, match="no model is loaded"):
+        open_role().prepare(FOX)
+
+
+async def test_closing_refuses_what_comes(open_role: Any) -> None:
+    role = open_role(warmup_mode="off")
+    await role.load()
+    await role.close()
+    with pytest.raises(EngineLost, match="stopping"):
+        await draw(role)
