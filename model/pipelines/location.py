@@ -60,8 +60,19 @@ def _checked(path: Path, address: str) -> ModelFolder:
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
         raise ModelNotLoadable(f"model {address!r}: model_index.json names no _class_name")
+    _check_components(path, index, address)
     _check_weights(path, address)
     return ModelFolder(path, pipeline, _revision(path))
+
+
+def _check_components(path: Path, index: dict[str, Any], address: str) -> None:
+    """diffusers would say that a config.json is missing, and not whose."""
+    for name, origin in index.items():
+        # [library, class], or [null, null] where the pipeline goes without it.
+        if isinstance(origin, list) and any(origin) and not (path / name).is_dir():
+            raise ModelNotLoadable(
+                f"model {address!r}: the folder of its component {name!r} is missing"
+            )
 
 
 def _check_weights(path: Path, address: str) -> None:

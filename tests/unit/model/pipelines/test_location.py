@@ -106,3 +106,19 @@ def test_a_folder_without_weights_is_refused(folder: Path) -> None:
 def test_an_unknown_scheme_is_refused_with_those_that_are_known(address: str) -> None:
     with pytest.raises(ModelNotLoadable, match="unknown scheme; use embedded://"):
         locate(address)
+
+
+def test_a_missing_component_is_named(folder: Path) -> None:
+    """diffusers would say that there is no config.json, and not whose."""
+    index = {
+        "_class_name": "SomePipeline",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+        "safety_checker": [None, None],
+        "requires_safety_checker": False,
+    }
+    (folder / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelNotLoadable, match=r"the folder of its component 'vae' is missing"):
+        locate(str(folder))
+    (folder / "vae").mkdir()
+    assert locate(str(folder)).pipeline == "SomePipeline"
