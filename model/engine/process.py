@@ -105,7 +105,7 @@ class EngineProcess:
             ModelNotLoadable: the engine says why.
             EngineDied: it ended while loading.
         """
-        description = await self._loaded
+        description = await asyncio.shield(self._loaded)  # who gives up must not cancel it
         self._last_sign = time.monotonic()
         self._watching = asyncio.create_task(self._watch())
         return description

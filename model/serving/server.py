@@ -184,8 +184,9 @@ class Server:
 
     async def _end(self, start: asyncio.Task[None]) -> None:
         """Leave nothing behind, whatever happened."""
-        await self.serving.role.close()
+        # First: a start that is broken off by our own end has not failed.
         start.cancel()
+        await self.serving.role.close()
         await self._close_ports(FAREWELL_SECONDS)
         if not self.rest.done():
             self.http.force_exit = True

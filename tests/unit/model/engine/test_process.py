@@ -364,6 +364,16 @@ async def test_an_engine_killed_while_loading_is_told_to_who_waits_for_it() -> N
     assert len(engine.losses) == 1
 
 
+async def test_an_engine_whose_loading_was_given_up_can_still_be_stopped() -> None:
+    async with engine_of() as engine:
+        process = engine.running
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(engine.process.load(), 0.01)
+        await engine.process.stop()
+        assert not process.is_running()
+    assert engine.losses == []
+
+
 async def test_stop_ends_a_process_that_has_only_begun_and_that_is_no_loss() -> None:
     async with engine_of() as engine:
         process = engine.running
