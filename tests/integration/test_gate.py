@@ -32,7 +32,7 @@ PREDICT = f"/v1/models/{NAME}:predict"
 SERVICE = "inference.GRPCInferenceService"
 HEALTH_NAMES = ("", SERVICE, NAME)
 # Two to four passes of this many steps: seconds on any machine.
-WARMUP_STEPS = 60
+WARMUP_STEPS = 30
 PAUSE_SECONDS = 0.05
 # Answers without which a watch has seen nothing.
 MEANINGFUL = 10
@@ -201,7 +201,9 @@ def probe(server: ServerProcess, channel: Any) -> dict[str, Any]:
     found["rest ready"] = server.client.get("/v2/health/ready")
     found["rest model ready"] = server.client.get(f"/v2/models/{NAME}/ready")
     found["v2 infer"] = server.client.post(INFER, json=body())
-    found["v1 predict"] = server.client.post(PREDICT, json={"instances": [{"prompt": PROMPT}]})
+    found["v1 predict"] = server.client.post(
+        PREDICT, json={"instances": [{"prompt": PROMPT, **KNOBS}]}
+    )
     try:
         found["grpc infer"] = service.ModelInfer(infer_message(), wait_for_ready=True)
     except grpc.RpcError as error:

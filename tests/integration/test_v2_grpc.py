@@ -211,11 +211,18 @@ def test_pictures_come_in_as_bytes(server: ServerProcess, stub: Any) -> None:
 
 def test_a_large_answer(stub: Any) -> None:
     """Beyond gRPC's own default of 4 MiB a message."""
+    prompts = texts("prompt", *[PROMPT] * 6)
     answer = stub.ModelInfer(
-        request(texts("prompt", *[PROMPT] * 2), output_format="raw", width=1024, height=1024,
-                num_inference_steps=1)
-    )  # fmt: skip
-    assert len(answer.raw_output_contents[0]) == 2 * 1024 * 1024 * 3
+        request(
+            prompts,
+            output_format="raw",
+            width=512,
+            height=512,
+            num_inference_steps=1,
+            guidance_scale="1",
+        )
+    )
+    assert len(answer.raw_output_contents[0]) == 6 * 512 * 512 * 3 > 4 * 1024 * 1024
 
 
 def test_known_version(server: ServerProcess, stub: Any, reference: bytes) -> None:
