@@ -41,6 +41,7 @@ def _unharmed(server: ServerProcess) -> Iterator[None]:
     assert pictures(server.client.post(INFER, json=body())) == before
     assert server.engine() == engine
     assert not [each for each in server.events() if each.get("level") == "error"]
+    assert SECRET not in server.log()
 
 
 def bomb() -> bytes:
@@ -412,6 +413,33 @@ def test_endless_body_is_cut_off(server: ServerProcess) -> None:
     with contextlib.suppress(httpx.TransportError):
         refused(server.client.post(INFER, content=endless()), 413, "--max-body-bytes")
     assert sent < 50 * BODY_LIMIT
+
+
+def test_a_wrong_request_leaves_the_connection_usable(server: ServerProcess) -> None:
+    """One connection, wrong and right requests in turns; only a body too large ends it."""
+    limits = httpx.Limits(max_connections=1)
+    with httpx.Client(
+        base_url=server.base_url, limits=limits, trust_env=False, timeout=60
+    ) as client:
+        streams = set()
+        for request_body in (body(width=0), body(), {"inputs": []}, body()):
+            answer = client.post(INFER, json=request_body)
+            streams.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+            assert answer.status_code in (200, 400)
+    assert len(streams) == 1
+
+
+def test_wrong_requests_are_counted(server: ServerProcess) -> None:
+    def counted(protocol: str) -> float:
+        name = f'kiln_requests_total{{outcome="invalid",protocol="{protocol}"}} '
+        lines = server.client.get("/metrics").text.splitlines()
+        return sum(float(each.removeprefix(name)) for each in lines if each.startswith(name))
+
+    before = [counted("v2-rest"), counted("v1")]
+    refused(server.client.post(INFER, json=body(width=0)), BAD, "width")
+    refused(server.client.post(INFER, content=b"{"), BAD, "body")
+    refused(server.client.post(PREDICT, json={}), BAD, "instances")
+    assert [counted("v2-rest"), counted("v1")] == [before[0] + 2, before[1] + 1]
 
 
 # -- paths and methods -------------------------------------------------------------------------

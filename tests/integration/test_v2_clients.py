@@ -1,6 +1,8 @@
 """One request through five clients: the same pictures, byte for byte, in the same order."""
 
 import asyncio
+import base64
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -10,7 +12,7 @@ import tritonclient.http as triton_http
 from kserve.inference_client import InferenceGRPCClient, InferenceRESTClient, RESTConfig
 from tritonclient.utils import InferenceServerException
 
-from tests.integration.support.clients import CLIENTS, Drawn, with_httpx
+from tests.integration.support.clients import CLIENTS, Drawn, column, with_httpx
 from tests.integration.support.requests import KNOBS, PROMPT, opened
 from tests.integration.support.server import MODEL, ServerProcess
 from tests.integration.support.triton_grpc import TritonGrpcError, call
@@ -60,6 +62,51 @@ def test_errors_reach_every_client(server: ServerProcess, client: str) -> None:
     with pytest.raises(raised) as caught:
         CLIENTS[client](server, [PROMPT], {"num_inference_steps": 0}, "")
     assert "num_inference_steps" in str(caught.value)
+
+
+def test_triton_in_json_both_ways(server: ServerProcess, reference: Drawn) -> None:
+    """Without the binary extension pictures come as base64."""
+    prompt = triton_http.InferInput("prompt", [len(PROMPTS)], "BYTES")
+    prompt.set_data_from_numpy(column(PROMPTS), binary_data=False)
+    output = triton_http.InferRequestedOutput("generated_image", binary_data=False)
+    address = server.base_url.removeprefix("http://")
+    with triton_http.InferenceServerClient(address) as client:
+        result = client.infer(MODEL, [prompt], outputs=[output], parameters={**KNOBS, **FLOATS})
+    found = result.as_numpy("generated_image")
+    assert [base64.b64decode(each) for each in found] == reference.pictures
+
+
+def test_kserve_client_speaks_v1(server: ServerProcess, reference: Drawn) -> None:
+    async def call() -> Any:
+        async with InferenceRESTClient(RESTConfig(protocol="v1", timeout=120)) as client:
+            instance = {"prompt": PROMPT, **KNOBS, **FLOATS}
+            data = {"instances": [instance]}
+            return await client.infer(server.base_url, data, model_name=MODEL)
+
+    (prediction,) = asyncio.run(call())["predictions"]
+    (alone,) = with_httpx(server, [PROMPT], {**KNOBS, **FLOATS}, "").pictures
+    assert base64.b64decode(prediction["generated_image"][0]) == alone
+
+
+def test_clients_at_once_get_their_own_pictures(server: ServerProcess) -> None:
+    """Twelve requests in flight on four clients, all of one id: nobody gets another's."""
+    draws = [CLIENTS[each] for each in ("httpx", "tritonclient.http", "kserve REST", "kserve gRPC")]
+
+    def draw(number: int) -> list[bytes]:
+        knobs = {**KNOBS, "seed": number}
+        return draws[number % len(draws)](server, [PROMPT], knobs, "same-id").pictures
+
+    with ThreadPoolExecutor(12) as pool:
+        at_once = list(pool.map(draw, range(12)))
+    in_turn = [with_httpx(server, [PROMPT], {**KNOBS, "seed": n}, "").pictures for n in range(12)]
+    assert at_once == in_turn
+    assert len({each[0] for each in at_once}) == 12
+
+
+def test_prompts_are_not_logged(server: ServerProcess, reference: Drawn) -> None:
+    """They are the users'."""
+    assert [each for each in server.events("request") if each["outcome"] == "ok"]
+    assert not [each for each in PROMPTS if each in server.log()]
 
 
 def described_by_triton_http(server: ServerProcess) -> dict[str, Any]:
