@@ -47,7 +47,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """``stage``: import, read, ready."""
+    """``stage``: find, import, read."""
 
     stage: str
 

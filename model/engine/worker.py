@@ -75,17 +75,20 @@ class Worker:
             self.connection.send(message)
 
     def load(self, options: EngineOptions) -> None:
-        """Import torch, find and load the model. A failure is told, and ends the process."""
+        """Find the model, import torch, load. A failure is told, and ends the process."""
         try:
+            self.send(Loading("find"))
+            from ..pipelines.location import locate
+
+            folder = locate(options.model)  # first: a wrong address is told before torch is there
             self.send(Loading("import"))
             _keep_progress_bars_from_semaphores()
             from ..pipelines.loader import load
-            from ..pipelines.location import locate
             from .threads import set_threads
 
             set_threads(options.threads)
             self.send(Loading("read"))
-            model = load(locate(options.model), options.device, options.dtype)
+            model = load(folder, options.device, options.dtype)
         except KilnError as error:
             self.send(LoadFailed(str(error)))
             raise SystemExit(1) from error
