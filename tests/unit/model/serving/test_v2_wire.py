@@ -136,17 +136,19 @@ def test_refusals_name_the_part(request_body: Any, field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tail", "wrong_by", "field"),
+    ("size", "tail", "wrong_by", "field"),
     [
-        (b"ab", 0, "inputs[0].binary_data_size"),
-        (b"abcd", 0, "body"),
-        (b"abc", 1000, "Inference-Header-Content-Length"),
-        (b"abc", -1, "body"),
+        (3, b"ab", 0, "inputs[0].binary_data_size"),
+        (-3, b"", 0, "inputs[0].binary_data_size"),
+        (True, b"a", 0, "inputs[0].binary_data_size"),
+        (3, b"abcd", 0, "body"),
+        (3, b"abc", 1000, "Inference-Header-Content-Length"),
+        (3, b"abc", -1, "body"),
     ],
 )
-def test_lengths_must_add_up(tail: bytes, wrong_by: int, field: str) -> None:
+def test_lengths_must_add_up(size: Any, tail: bytes, wrong_by: int, field: str) -> None:
     tensor = {"name": "x", "shape": [3], "datatype": "UINT8",
-              "parameters": {"binary_data_size": 3}}  # fmt: skip
+              "parameters": {"binary_data_size": size}}  # fmt: skip
     with pytest.raises(InvalidRequest) as caught:
         read(*with_length({"inputs": [tensor]}, tail, wrong_by))
     assert caught.value.field == field
