@@ -1,0 +1,165 @@
+"""One call of a pipeline: its arguments, its pixels, and that nothing of it stays behind."""
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model.contract.generation import GenerationRequest, Sampling
+from model.contract.sampling import Task
+from model.pipelines.calls import arguments, compiles, run
+
+REQUEST = GenerationRequest(
+    id="a",
+    task=Task.TEXT_TO_IMAGE,
+    prompts=("a fox", "a ball"),
+    sampling=Sampling(width=4, height=2, num_inference_steps=3, guidance_scale=0.0, strength=0.5),
+    seeds=(1, 2),
+    negative_prompts=("", ""),
+)
+
+
+class FakePipeline:
+    """Takes what a text-to-image pipeline takes; draws ``images``, and says when it is tidied."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, images: Any, raises_at: int | None = None) -> None:
+        self.images = images
+        self.raises_at = raises_at
+        self.flagged: list[bool] | None = None
+        self._interrupt = True
+        self.freed = 0
+
+    def __call__(
+        self,
+        prompt: Any = None,
+        negative_prompt: Any = None,
+        width: int = 0,
+        height: int = 0,
+        num_inference_steps: int = 0,
+        guidance_scale: float = 7.5,
+        num_images_per_prompt: int = 1,
+        generator: Any = None,
+        output_type: str = "pil",
+        callback_on_step_end: Any = None,
+    ) -> Any:
+        assert torch.is_inference_mode_enabled()
+        for index in range(num_inference_steps):
+            if index == self.raises_at:
+                raise ValueError("broken")
+            tensors = {"latents": torch.zeros(1)}
+            assert callback_on_step_end(self, index, 0, tensors) is tensors
+        return SimpleNamespace(images=self.images, nsfw_content_detected=self.flagged)
+
+    def maybe_free_model_hooks(self) -> None:
+        self.freed += 1
+
+
+def drawn(images: Any) -> Any:
+    return run(FakePipeline(images), REQUEST, lambda step, of: None).pixels
+
+
+def test_only_what_the_call_knows_is_passed() -> None:
+    found = arguments(FakePipeline(None), REQUEST, None)
+    assert found.keys() == {
+        "prompt", "negative_prompt", "width", "height", "num_inference_steps", "guidance_scale",
+        "num_images_per_prompt", "generator", "output_type",
+    }  # fmt: skip
+    assert found["guidance_scale"] == 0.0, "zero is a value"
+    assert found["negative_prompt"] == ["", ""], "and so is an empty text"
+    assert found["prompt"] == ["a fox", "a ball"]
+
+
+def test_what_is_unset_is_left_to_the_pipelines_own_signature() -> None:
+    bare = replace(
+        REQUEST, negative_prompts=None, sampling=replace(REQUEST.sampling, guidance_scale=None)
+    )
+    found = arguments(FakePipeline(None), bare, None)
+    assert found.keys().isdisjoint({"negative_prompt", "guidance_scale"})
+
+
+def test_each_picture_has_its_own_generator() -> None:
+    """So that a seed's noise is the same in any batch."""
+    found = arguments(FakePipeline(None), REQUEST, None)["generator"]
+    assert [each.initial_seed() for each in found] == [1, 2]
+
+
+def test_strength_is_for_requests_with_a_picture() -> None:
+    def call(image: Any = None, strength: float = 0.8) -> None: ...
+
+    takes = SimpleNamespace(__call__=call)
+    assert arguments(takes, REQUEST, None) == {}
+    found = arguments(takes, replace(REQUEST, images=(np.zeros((2, 4, 3), np.uint8),)), None)
+    assert found["strength"] == 0.5
+    assert found["image"][0].size == (4, 2)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+def test_pixels_are_rounded_and_bounded(kind: torch.dtype) -> None:
+    images = torch.zeros((2, 3, 2, 4), dtype=kind)
+    images[0, 0], images[0, 1], images[0, 2] = 1.0, 1.5, -0.5
+    images[1] = 0.5
+    pixels = drawn(images)
+    assert pixels.shape == (2, 2, 4, 3)
+    assert pixels.dtype == np.uint8
+    assert (pixels[0] == [255, 255, 0]).all()
+    assert (pixels[1] == 128).all()
+
+
+def test_every_byte_survives_the_way_through_floats() -> None:
+    images = torch.arange(256).reshape(1, 1, 16, 16).expand(1, 3, 16, 16) / 255
+    assert (drawn(images)[0, ..., 0].ravel() == np.arange(256)).all()
+
+
+def test_pictures_that_a_safety_checker_made_numpy_are_read_too() -> None:
+    pixels = drawn([np.zeros((2, 4, 3), np.float32), np.ones((2, 4, 3), np.float32)])
+    assert pixels.shape == (2, 2, 4, 3)
+    assert (pixels[0].max(), pixels[1].min()) == (0, 255)
+
+
+def test_hidden_pictures_are_noted_by_place() -> None:
+    pipeline = FakePipeline(torch.zeros((2, 3, 2, 4)))
+    assert run(pipeline, REQUEST, lambda step, of: None).notes == {}
+    pipeline.flagged = [False, True]
+    assert run(pipeline, REQUEST, lambda step, of: None).notes == {"hidden_by_safety_checker": "1"}
+
+
+def test_steps_are_told_from_1_and_timed() -> None:
+    told: list[tuple[int, int]] = []
+    done = run(
+        FakePipeline(torch.zeros((2, 3, 2, 4))), REQUEST, lambda *step: told.append(step)
+    )  # fmt: skip
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    timings = done.timings
+    assert len(timings.steps) == 3
+    parts = timings.prepare + sum(timings.steps) + timings.decode
+    assert parts == pytest.approx(timings.total)
+
+
+@pytest.mark.parametrize("broken_by", ["pipeline", "callback"])
+def test_a_call_that_breaks_off_leaves_the_pipeline_as_it_was(broken_by: str) -> None:
+    pipeline = FakePipeline(
+        torch.zeros((2, 3, 2, 4)), raises_at=1 if broken_by == "pipeline" else None
+    )
+
+    def on_step(step: int, of: int) -> None:
+        if broken_by == "callback":
+            raise ValueError("cancelled")
+
+    with pytest.raises(ValueError, match=r"broken|cancelled"):
+        run(pipeline, REQUEST, on_step)
+    assert pipeline._interrupt is False
+    assert pipeline.freed == 1
+
+
+def test_compiles_are_counted_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    counters = {"stats": {"unique_graphs": 3}}
+    monkeypatch.setitem(sys.modules, "torch._dynamo.utils", SimpleNamespace(counters=counters))
+    assert compiles() == 3
+    monkeypatch.delitem(sys.modules, "torch._dynamo.utils")
+    assert compiles() == 0

@@ -1,0 +1,105 @@
+"""W11: what a pipeline's components say of sizes; and which device and task it is for."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from model.contract.sampling import Task
+from model.errors import ModelNotLoadable
+from model.pipelines.families import UNKNOWN
+from model.pipelines.loader import _by_task, alignment, native_size, resolve_device, vae_factor
+
+
+def pipeline(**known: Any) -> Any:
+    """With the attributes that are named and no others; ``unet`` and ``transformer`` have what is
+    given as their configuration."""
+    for name in ("unet", "transformer"):
+        if name in known:
+            known[name] = SimpleNamespace(config=SimpleNamespace(**known[name]))
+    return SimpleNamespace(**known)
+
+
+@pytest.mark.parametrize(
+    ("found", "size"),
+    [
+        (pipeline(unet={"sample_size": 64}, vae_scale_factor=8), (512, 512)),
+        (pipeline(unet={"sample_size": [96, 128]}, vae_scale_factor=8), (1024, 768)),
+        (pipeline(transformer={"sample_size": 128}, vae_scale_factor=8), (1024, 1024)),
+        (pipeline(default_sample_size=9, unet={"sample_size": 4}, vae_scale_factor=8), (72, 72)),
+        (pipeline(default_sample_size=128, transformer={}, vae_scale_factor=8), (1024, 1024)),
+        (pipeline(transformer={}, vae_scale_factor=8), None),
+        (pipeline(unet={"sample_size": None}, vae_scale_factor=8), None),
+        (pipeline(), None),
+    ],
+)  # fmt: skip
+def test_w11_the_native_size_is_the_denoisers_in_pixels(found: Any, size: Any) -> None:
+    """(width, height); diffusers writes pairs as (height, width)."""
+    assert native_size(found) == size
+
+
+@pytest.mark.parametrize(
+    ("found", "pixels"),
+    [
+        (pipeline(unet={}, vae_scale_factor=8), 16),
+        (pipeline(transformer={"patch_size": 2}, vae_scale_factor=8), 16),
+        (pipeline(transformer={"patch_size": 2}, vae_scale_factor=16), 32),
+        (pipeline(transformer={"patch_size": [1, 4, 4]}, vae_scale_factor=8), 32),
+        (pipeline(unet={}, vae_scale_factor=32), 32),
+        (pipeline(unet={}, vae_scale_factor=2), 16),
+        (pipeline(), 16),
+    ],
+)
+def test_w11_alignment_is_16_or_what_vae_and_patch_need(found: Any, pixels: int) -> None:
+    assert alignment(found) == pixels
+
+
+def test_a_pipeline_that_does_not_say_has_the_usual_vae() -> None:
+    assert vae_factor(pipeline()) == 8
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(("gpu", "expected"), [(True, "cuda:0"), (False, "cpu")])
+def test_auto_is_the_first_gpu_or_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert resolve_device("auto") == torch.device(expected)
+
+
+@pytest.mark.parametrize(("device", "there"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
+def test_a_gpu_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, device: str, there: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    with pytest.raises(ModelNotLoadable, match=rf"'{device}' is not there: torch sees {there} GPU"):
+        resolve_device(device)
+
+
+class DrawsFromText:
+    def __call__(self, prompt: str, image: Any = None) -> None: ...
+
+
+class DrawsFromPicture:
+    def __call__(self, image: Any, prompt: str = "") -> None: ...
+
+
+class Paints:
+    def __call__(self, prompt: str, image: Any, mask_image: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        (DrawsFromText, Task.TEXT_TO_IMAGE),
+        (DrawsFromPicture, Task.IMAGE_TO_IMAGE),
+        (Paints, Task.INPAINTING),
+    ],
+)
+def test_an_unknown_pipelines_task_is_what_its_call_requires(kind: type, task: Task) -> None:
+    found = kind()
+    assert _by_task(found, UNKNOWN, kind.__name__) == {task: found}
