@@ -91,8 +91,18 @@ def _gpus() -> tuple[str, ...]:
     return tuple(done.stdout.split("\n")[:-1]) if done.returncode == 0 else ()
 
 
+def _commit() -> str:
+    """Of the checkout; a number belongs to the code that was measured."""
+    git = shutil.which("git")
+    if git is None:
+        return "commit unknown"
+    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    return done.stdout.strip() or "commit unknown"
+
+
 def _versions() -> dict[str, str]:
-    found = {"kiln": __version__, "python": platform.python_version()}
+    found = {"kiln": f"{__version__} ({_commit()})", "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)

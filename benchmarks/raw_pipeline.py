@@ -6,12 +6,14 @@ it cannot outlive its parent.
 """
 
 import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -21,6 +23,15 @@ from .errors import NotMeasurable
 PNG_LEVEL: Final = 1
 # How long a thread without work spins before it sleeps, as the engine sets it.
 SPINNING_OF_THE_ENGINE: Final = {"GOMP_SPINCOUNT": "3000"}
+
+
+class Call(StrEnum):
+    """``AS_THE_ENGINE``: its spinning, inference mode and tensors out. ``AS_DOCUMENTED``: what
+    diffusers' documentation shows.
+    """
+
+    AS_THE_ENGINE = "engine"
+    AS_DOCUMENTED = "documented"
 
 
 class RawPipeline:
@@ -50,19 +61,25 @@ class RawPipeline:
 
 
 @contextlib.contextmanager
-def raw_pipeline(
-    folder: Path, threads: int, dtype: str, environment: Mapping[str, str]
-) -> Iterator[RawPipeline]:
+def raw_pipeline(folder: Path, threads: int, dtype: str, call: Call) -> Iterator[RawPipeline]:
     """Start the child, stop it at the end. As with the engine, what the user has set in the
     environment stays.
     """
-    command = [sys.executable, "-m", "benchmarks.raw_pipeline", str(folder), str(threads), dtype]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.raw_pipeline",
+        str(folder),
+        str(threads),
+        dtype,
+        call,
+    ]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=dict(environment) | dict(os.environ),
+        env=(SPINNING_OF_THE_ENGINE if call is Call.AS_THE_ENGINE else {}) | dict(os.environ),
     )
     try:
         pipeline = RawPipeline(process)
@@ -74,7 +91,9 @@ def raw_pipeline(
         process.communicate()
 
 
-def _child(orders: IO[str], answers: IO[str], folder: str, threads: str, dtype: str) -> None:
+def _child(
+    orders: IO[str], answers: IO[str], folder: str, threads: str, dtype: str, call: str
+) -> None:
     import torch
     from diffusers import DiffusionPipeline
     from diffusers.utils.logging import disable_progress_bar
@@ -85,23 +104,42 @@ def _child(orders: IO[str], answers: IO[str], folder: str, threads: str, dtype: 
     pipeline = load(folder, dtype=getattr(torch, dtype))
     pipeline.set_progress_bar_config(disable=True)
     _say(answers, {"threads": torch.get_num_threads()})
+    draw = DRAWINGS[Call(call)]
     for order in orders:
         wanted = json.loads(order)
         started = time.perf_counter()
-        data = _drawn(pipeline, wanted["prompt"], wanted["arguments"])
+        data = draw(pipeline, wanted["prompt"], wanted["arguments"])
         seconds = time.perf_counter() - started
         Path(wanted["picture"]).write_bytes(data)
         _say(answers, {"seconds": seconds})
 
 
-def _drawn(pipeline: Any, prompt: str, arguments: dict[str, Any]) -> bytes:
-    import io
+def _as_documented(pipeline: Any, prompt: str, arguments: dict[str, Any]) -> bytes:
+    return _png(pipeline(prompt, generator=_generator(arguments), **arguments).images[0])
 
+
+def _as_the_engine(pipeline: Any, prompt: str, arguments: dict[str, Any]) -> bytes:
+    import torch
+    from PIL import Image
+
+    with torch.inference_mode():
+        generator = _generator(arguments)
+        images = pipeline(prompt, generator=generator, output_type="pt", **arguments).images
+        scaled = (images.float() * 255).round().clamp(0, 255).to(torch.uint8)
+        pixels = scaled.permute(0, 2, 3, 1).contiguous().numpy()
+    return _png(Image.fromarray(pixels[0]))
+
+
+DRAWINGS: Final = {Call.AS_DOCUMENTED: _as_documented, Call.AS_THE_ENGINE: _as_the_engine}
+
+
+def _generator(arguments: dict[str, Any]) -> Any:
     import torch
 
-    seed = arguments.pop("seed")
-    generator = torch.Generator().manual_seed(seed)
-    picture = pipeline(prompt, generator=generator, **arguments).images[0]
+    return torch.Generator("cpu").manual_seed(arguments.pop("seed"))
+
+
+def _png(picture: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=PNG_LEVEL)
     return buffer.getvalue()

@@ -1,21 +1,32 @@
 """The parts of scenarios that need no server: requests, answers, turns, the machine's name."""
 
 import base64
+import io
 import json
 
 import pytest
+from PIL import Image
 
 from benchmarks.__main__ import main
 from benchmarks.errors import NotMeasurable
 from benchmarks.hardware import cpu_name, usable_cores
 from benchmarks.quiet import Neighbours, busy_ticks
 from benchmarks.rest import infer_request, pictures_of
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import SCENARIOS, p04_server_tax
 from benchmarks.scenarios.p01_first_request import parameters_for
-from benchmarks.scenarios.p04_server_tax import rotated
+from benchmarks.scenarios.p04_server_tax import Draw
 from benchmarks.server import free_ports
 
 SHAPE = {"shape": "x", "task": "text-to-image", "width": 128, "height": 64, "batch": 2, "cfg": True}
+
+
+def _picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (2, 2)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PICTURE = _picture()
 
 
 def head_of(shape: list[int], name: str = "generated_image") -> bytes:
@@ -71,14 +82,31 @@ def test_a_model_without_a_guidance_scale_is_not_given_one() -> None:
     assert "guidance_scale" not in parameters_for(SHAPE, {"guidance_scale": None})
 
 
-def test_every_round_starts_with_another_one() -> None:
-    names = ["a", "b", "c"]
-    assert [rotated(names, turn) for turn in range(4)] == [
-        ["a", "b", "c"],
-        ["b", "c", "a"],
-        ["c", "a", "b"],
-        ["a", "b", "c"],
-    ]
+@pytest.fixture(autouse=True)
+def _no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(p04_server_tax, "SETTLE_SECONDS", 0.0)
+
+
+def test_the_order_of_the_ways_changes_and_no_way_follows_always_the_same() -> None:
+    """A cyclic shift would keep each way's predecessor, and so favour whoever follows itself."""
+    before: dict[str, set[str]] = {}
+    called: list[str] = []
+
+    def way(name: str) -> Draw:
+        def draw(_: int) -> tuple[float, bytes]:
+            if called and called[-1] != name:
+                before.setdefault(name, set()).add(called[-1])
+            called.append(name)
+            return 1.0, PICTURE
+
+        return draw
+
+    names = [p04_server_tax.RAW, "b", "c", "d"]
+    seconds, difference = p04_server_tax._in_turns({n: way(n) for n in names}, 30, lambda _: None)
+    assert difference == 0
+    assert all(len(each) == 30 for each in seconds.values())
+    assert all(before[name] == set(names) - {name} for name in names)
+    assert called[0::2] == called[1::2]
 
 
 def test_the_cpu_is_named_as_linux_names_it() -> None:
