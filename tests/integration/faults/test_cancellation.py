@@ -51,7 +51,7 @@ def test_a_client_that_goes_away(
 
 def test_a_waiting_client_that_goes_away_costs_nothing(server: ServerProcess) -> None:
     drawn = metric(server, "kiln_images_total")
-    with asked(server, steps=60) as runs:
+    with asked(server, steps=100) as runs:
         waiting = open_request(server)
         wait_until(lambda: metric(server, "kiln_queue_depth") == 1, "one waits")
         waiting.close()
@@ -70,7 +70,7 @@ def test_a_deadline_that_passes_while_it_is_drawn(server: ServerProcess) -> None
 
 
 def test_a_deadline_that_passes_while_it_waits(server: ServerProcess) -> None:
-    with asked(server, steps=60) as runs:
+    with asked(server, steps=100) as runs:
         answer = draw(server, timeout_s=0.05)
         assert answer.status_code == httpx.codes.GATEWAY_TIMEOUT
         assert "in the queue" in answer.json()["error"]

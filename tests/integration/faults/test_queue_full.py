@@ -1,7 +1,8 @@
 """A queue with one place, on a second server beside the shared one."""
 
+import itertools
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 
 import httpx
 import pytest
@@ -15,7 +16,8 @@ CROWD = 4
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """Ready; one request may wait."""
-    with ServerProcess(tmp_path_factory.mktemp("narrow"), "--queue-size", "1") as running:
+    flags = ("--queue-size", "1", "--warmup-mode", "off")
+    with ServerProcess(tmp_path_factory.mktemp("narrow"), *flags) as running:
         yield running.wait_ready()
         assert running.terminate() == 0, running.log_tail()
 
@@ -43,6 +45,6 @@ def test_one_too_many_is_told_when_to_come_back(narrow: ServerProcess) -> None:
     assert outcomes(narrow, "rejected") == CROWD - 1
 
 
-def _first(futures, count):  # type: ignore[no-untyped-def]
-    done = as_completed(futures)
-    return [next(done) for _ in range(count)]
+def _first(futures: list[Future[httpx.Response]], count: int) -> list[Future[httpx.Response]]:
+    """Those that are done first."""
+    return list(itertools.islice(as_completed(futures), count))

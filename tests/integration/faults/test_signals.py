@@ -13,7 +13,6 @@ from tests.integration.faults.drills import (
     asked,
     assert_stopped,
     draw,
-    engine_of,
     wait_busy,
 )
 from tests.integration.support.server import ServerProcess
@@ -31,10 +30,9 @@ def test_while_it_starts(start_server: Start, number: signal.Signals) -> None:
 
 
 def test_while_it_loads(start_server: Start) -> None:
+    """The engine has begun."""
     server = start_server()
-    server.wait_event("grpc_open")
-    assert server.metadata()["state"] == "loading"
-    engine_of(server)
+    server.wait_event("engine_loading")
     server.process.send_signal(signal.SIGTERM)
     assert_stopped(server)
 

@@ -1,5 +1,8 @@
 """W11: what a pipeline's components say of sizes; and which device and task it is for."""
 
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,9 +10,18 @@ import pytest
 import torch
 
 from model.contract.sampling import Task
+from model.embedded import PIPELINE_FOLDER
 from model.errors import ModelNotLoadable
 from model.pipelines.families import UNKNOWN
-from model.pipelines.loader import _by_task, alignment, native_size, resolve_device, vae_factor
+from model.pipelines.loader import (
+    _by_task,
+    alignment,
+    load,
+    native_size,
+    resolve_device,
+    vae_factor,
+)
+from model.pipelines.location import locate
 
 
 def pipeline(**known: Any) -> Any:
@@ -103,3 +115,29 @@ class Paints:
 def test_an_unknown_pipelines_task_is_what_its_call_requires(kind: type, task: Task) -> None:
     found = kind()
     assert _by_task(found, UNKNOWN, kind.__name__) == {task: found}
+
+
+def corrupt(weights: bytes) -> bytes:
+    """As long as before, and nonsense."""
+    return b"\xff" * len(weights)
+
+
+def truncate(weights: bytes) -> bytes:
+    return weights[:-1000]
+
+
+def empty(_: bytes) -> bytes:
+    return b""
+
+
+@pytest.mark.parametrize("damage", [corrupt, truncate, empty])
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_broken_weights_are_told_by_the_folders_name(
+    tmp_path: Path, damage: Callable[[bytes], bytes], part: str
+) -> None:
+    """diffusers reads the one, transformers the other, and each raises errors of its own."""
+    copy = Path(shutil.copytree(PIPELINE_FOLDER, tmp_path / "broken"))
+    (weights,) = (copy / part).glob("*.safetensors")
+    weights.write_bytes(damage(weights.read_bytes()))
+    with pytest.raises(ModelNotLoadable, match="cannot be loaded from 'broken'"):
+        load(locate(str(copy)), "cpu", "auto")
