@@ -167,11 +167,13 @@ class EngineProcess:
             self._watching.cancel()
         if self._process is None:
             return
-        self._send(messages.Stop())
-        if self._running or not self._loaded.done() or self._loaded.exception():
-            self._process.kill()  # it is busy, and nobody waits for the result
-        await asyncio.to_thread(self._process.join, STOP_SECONDS)
-        if self._process.is_alive():
+        try:
+            self._send(messages.Stop())
+            if self._running or not self._loaded.done() or self._loaded.exception():
+                self._process.kill()  # it is busy, and nobody waits for the result
+            await asyncio.to_thread(self._process.join, STOP_SECONDS)
+        finally:
+            # It heeds no SIGTERM: alive at exit, it would keep multiprocessing waiting for ever.
             self._process.kill()
             await asyncio.to_thread(self._process.join, STOP_SECONDS)
         self._send(_Closed())

@@ -38,7 +38,7 @@ def decode_mask(
     Raises:
         InvalidRequest: as ``decode_picture``.
     """
-    picture = _opened(data, field, max_pixels).convert("L")
+    picture = ImageOps.exif_transpose(_opened(data, field, max_pixels)).convert("L")
     return np.asarray(_resized(picture, size, Image.Resampling.NEAREST, max_pixels))
 
 
