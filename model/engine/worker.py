@@ -36,7 +36,7 @@ from .pixels import write_pixels
 log = get_logger(__name__)
 
 
-class Interrupted(KilnError):
+class Interrupted(Exception):
     """Raised from the step callback to end a call."""
 
     def __init__(self, kind: Refusal, reason: str) -> None:
