@@ -48,6 +48,9 @@ class Tally:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        # Workers that each use every core would spend the cores on waiting for one another.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.addinivalue_line("markers", f"{GPU}: needs a GPU")
 
 

@@ -58,8 +58,9 @@ def run(project: Path, *arguments: str, ci: bool = False) -> tuple[int, dict[str
     return done.returncode, rows, done.stdout
 
 
-def test_table_counts_every_outcome(project: Path) -> None:
-    status, rows, output = run(project)
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
+def test_table_counts_every_outcome(project: Path, workers: tuple[str, ...]) -> None:
+    status, rows, output = run(project, *workers)
     assert status == 1
     assert rows["unit"] == ["2", "1", "1", "lazy (1)"]
     assert rows["contract"] == ["2", "1", "1", "expected to fail: known (1)"]
@@ -75,11 +76,12 @@ def test_table_names_what_was_not_asked_for(project: Path) -> None:
     assert rows["unit"][-1] == "not selected (3)"
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize(("ci", "status"), [(False, 0), (True, 1)])
 def test_ci_fails_on_a_skip_without_a_permitted_reason(
-    project: Path, ci: bool, status: int
+    project: Path, ci: bool, status: int, workers: tuple[str, ...]
 ) -> None:
-    found, _, output = run(project, "-k", "skips", ci=ci)
+    found, _, output = run(project, "-k", "skips", *workers, ci=ci)
     assert found == status
     assert ("without a permitted reason: lazy" in output) == ci
 
