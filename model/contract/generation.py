@@ -21,6 +21,8 @@ class Sampling:
     true_cfg_scale: float | None = None
     strength: float | None = None
     max_sequence_length: int | None = None
+    num_frames: int | None = None
+    fps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,9 @@ class GenerationRequest:
     ``seeds`` has one seed for each picture, in prompt order.
 
     ``images`` and ``masks`` hold one picture for each prompt: uint8 arrays [height, width, 3] and
-    [height, width]. ``deadline`` is a reading of ``time.monotonic()``. ``cfg``: the denoiser runs a
+    [height, width]. A model that edits several pictures at once takes one prompt, and all of
+    ``images`` for it. ``videos``: one for each prompt, uint8 [frames, height, width, 3].
+    ``deadline`` is a reading of ``time.monotonic()``. ``cfg``: the denoiser runs a
     second, unconditional pass.
     """
 
@@ -42,6 +46,7 @@ class GenerationRequest:
     num_images_per_prompt: int = 1
     images: tuple[Any, ...] = ()
     masks: tuple[Any, ...] = ()
+    videos: tuple[Any, ...] = ()
     deadline: float | None = None
     priority: int = 0
     cfg: bool = False
@@ -60,6 +65,7 @@ class GenerationRequest:
             batch=self.pictures,
             cfg=self.cfg,
             image_in=bool(self.images),
+            frames=self.sampling.num_frames or 1,
         )
 
 
@@ -76,7 +82,8 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """``pixels``: uint8 array [pictures, height, width, 3], RGB. ``peak_memory_bytes`` is the
+    """``pixels``: uint8 array [pictures, height, width, 3], RGB; of a video model [videos, frames,
+    height, width, 3]. ``peak_memory_bytes`` is the
     device's, 0 on a CPU. ``compiles``: graphs that torch compiled for it; 0 once a shape is warm.
     """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 
 class Task(StrEnum):
@@ -11,6 +11,42 @@ class Task(StrEnum):
     TEXT_TO_IMAGE = "text-to-image"
     IMAGE_TO_IMAGE = "image-to-image"
     INPAINTING = "inpainting"
+    TEXT_TO_VIDEO = "text-to-video"
+    IMAGE_TO_VIDEO = "image-to-video"
+    VIDEO_TO_VIDEO = "video-to-video"
+
+    @property
+    def makes_video(self) -> bool:
+        return self in VIDEO_OUT
+
+    @property
+    def takes_image(self) -> bool:
+        return self in IMAGE_IN
+
+
+VIDEO_OUT: Final = frozenset({Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.VIDEO_TO_VIDEO})
+IMAGE_IN: Final = frozenset({Task.IMAGE_TO_IMAGE, Task.INPAINTING, Task.IMAGE_TO_VIDEO})
+
+
+@dataclass(frozen=True, slots=True)
+class FrameContract:
+    """The numbers of frames that a video model's VAE can code: ``step`` times a whole number, plus
+    1. A VAE that is causal in time codes the first frame alone, and then ``step`` frames a latent.
+    """
+
+    step: int
+
+    def fits(self, frames: int) -> bool:
+        return frames >= 1 and (frames - 1) % self.step == 0
+
+    def fitted(self, frames: int) -> int:
+        """The largest number that fits and is not above ``frames``; at least 1."""
+        return max(0, frames - 1) // self.step * self.step + 1
+
+    def halved(self, frames: int) -> int:
+        """W24: half the latent frames, rounded up: 17, 9, 5, 1 where ``step`` is 4."""
+        latents = (self.fitted(frames) - 1) // self.step + 1
+        return ((latents + 1) // 2 - 1) * self.step + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +63,8 @@ class SamplingDefaults:
     negative_prompt: str | None = None
     strength: float | None = None
     max_sequence_length: int | None = None
+    num_frames: int | None = None
+    fps: float | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
     def values(self) -> dict[str, Any]:
@@ -62,9 +100,15 @@ class Shape:
 class ModelDescription:
     """What the engine found out about the pipeline it loaded.
 
+    ``tasks``: all that can be asked for; the first ``own_tasks`` of them are what the loaded class
+    does itself, and the others borrow its components for a sibling class.
     ``alignment``: width and height must be its multiples, in pixels (W11).
     ``accepted``: the sampling parameters that the pipeline's call takes, for each task.
     ``guidance_embedded``: guidance is an input of the denoiser (FLUX), not a second pass.
+    ``least_image_side``: pixels; a smaller input picture is refused (W16).
+    ``images_in``: input pictures that one request usually gives; ``most_images_in`` that it may.
+    ``frames``: None for a model of pictures.
+    ``registered``: its class is in the table of families; otherwise it is served by signature.
     ``revision``: a content hash of the folder's configuration and weights' sizes, or the hub's.
     """
 
@@ -79,4 +123,10 @@ class ModelDescription:
     dtype: str
     revision: str
     guidance_embedded: bool = False
+    own_tasks: int = 1
+    least_image_side: int = 64
+    images_in: int = 1
+    most_images_in: int = 1
+    frames: FrameContract | None = None
+    registered: bool = True
     load_seconds: dict[str, float] = field(default_factory=dict)
