@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .hardware import Hardware
-from .samples import DECIMALS, Sample
+from .samples import BARE, DECIMALS, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class Goal:
 
     def __str__(self) -> str:
         places = DECIMALS[self.unit]
-        unit = "" if self.unit == "ratio" else f" {self.unit}"
+        unit = "" if self.unit in BARE else f" {self.unit}"
         verdict = "met" if self.met else "MISSED"
         measured = f"{self.measured:.{places}f}{unit}"
-        return f"{verdict}: {self.what} {measured} (goal <= {self.limit:g}{unit})"
+        return f"{verdict}: {self.what} {measured} (goal <= {self.limit:.3g}{unit})"
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from .errors import NotMeasurable
 
-TIMEOUT_SECONDS: Final = 120.0
+# A first request may wait for a compilation.
+TIMEOUT_SECONDS: Final = 900.0
 INFERENCE_HEADER: Final = "Inference-Header-Content-Length"
 OUTPUT: Final = "generated_image"
 Parameters = Mapping[str, str | int | float | bool]
@@ -37,6 +38,9 @@ class RestClient:
     def get_json(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._answered("GET", path)[2])
         return found
+
+    def get_text(self, path: str) -> str:
+        return self._answered("GET", path)[2].decode()
 
     def draw(
         self, model: str, prompt: str, parameters: Parameters, *, binary: bool = False

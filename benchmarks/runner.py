@@ -7,18 +7,27 @@ from typing import Final
 
 from rich.console import Console
 
-from .effort import FULL, QUICK, Tell
+from .effort import FULL, Effort, Tell
 from .errors import NotMeasurable
 from .hardware import Hardware, load_average, this_machine
 from .quiet import Neighbours
 from .report import Report, as_json
 from .scenarios import SCENARIOS
 from .show import show
+from .subject import Subject
 
 FOLDER: Final = Path("out/benchmarks")
 
 
-def run(names: list[str], *, quick: bool, file: Path | None, to: Console, tell: Tell) -> int:
+def run(
+    names: list[str],
+    subject: Subject,
+    effort: Effort,
+    *,
+    file: Path | None,
+    to: Console,
+    tell: Tell,
+) -> int:
     """Exit status: 0 when everything was measured, whatever the goals say; 1 otherwise.
 
     ``file`` takes all reports; without it each scenario gets a file of its own.
@@ -27,7 +36,7 @@ def run(names: list[str], *, quick: bool, file: Path | None, to: Console, tell: 
     reports: list[Report] = []
     for name in names:
         try:
-            report = _report(name, quick=quick, tell=tell)
+            report = _report(name, subject, effort, tell)
         except NotMeasurable as error:
             to.print(f"{name} could not be measured: {error}", style="red", markup=False)
             continue
@@ -46,17 +55,19 @@ def default_file(report: Report) -> Path:
     return FOLDER / f"{report.scenario}-{moment}.json"
 
 
-def _report(name: str, *, quick: bool, tell: Tell) -> Report:
+def _report(name: str, subject: Subject, effort: Effort, tell: Tell) -> Report:
     scenario = SCENARIOS[name]
+    if not (subject.embedded or scenario.any_model):
+        raise NotMeasurable("its goal is stated for the embedded model; leave --model out")
     started_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     load_before = load_average()
     neighbours = Neighbours()
-    findings = scenario.measure(QUICK if quick else FULL, tell)
+    findings = scenario.measure(effort, subject, tell)
     return Report(
         scenario=name,
         question=scenario.question,
         started_at=started_at,
-        quick=quick,
+        quick=effort.pictures < FULL.pictures,
         load_before=load_before,
         others=neighbours.cores(),
         findings=findings,

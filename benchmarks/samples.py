@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-DECIMALS: Final = {"ms": 1, "s": 2, "ratio": 3}
+DECIMALS: Final = {"ms": 1, "s": 2, "ratio": 3, "count": 0, "MiB": 1}
+# Numbers that stand for themselves.
+BARE: Final = ("ratio", "count")
+MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """``values`` in the order they were measured; ``unit`` is ms, s or ratio."""
+    """``values`` in the order they were measured; ``unit`` is a key of ``DECIMALS``."""
 
     values: tuple[float, ...]
     unit: str
@@ -29,12 +32,12 @@ class Sample:
         return statistics.median(self.values)
 
     def __str__(self) -> str:
-        """``212.4 (208.9..230.1) ms``; a single value has no range, a ratio no unit."""
+        """``212.4 (208.9..230.1) ms``; a single value has no range, a ratio or count no unit."""
         places = DECIMALS[self.unit]
         text = f"{self.median:.{places}f}"
         if len(self.values) > 1:
             text += f" ({min(self.values):.{places}f}..{max(self.values):.{places}f})"
-        return text if self.unit == "ratio" else f"{text} {self.unit}"
+        return text if self.unit in BARE else f"{text} {self.unit}"
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -53,6 +56,15 @@ def milliseconds(seconds: Iterable[float]) -> Sample:
 
 def of_seconds(seconds: Iterable[float]) -> Sample:
     return Sample(tuple(seconds), "s")
+
+
+def counts(numbers: Iterable[float]) -> Sample:
+    return Sample(tuple(numbers), "count")
+
+
+def mebibytes(sizes: Iterable[int]) -> Sample:
+    """Of bytes."""
+    return Sample(tuple(each / MIB for each in sizes), "MiB")
 
 
 def ratios(over: Iterable[float], under: Iterable[float]) -> Sample:

@@ -7,7 +7,8 @@ from typing import Final
 
 from ..effort import Effort, Tell
 from ..report import Findings
-from . import p01_first_request, p04_server_tax, p14_embedded
+from ..subject import Subject
+from . import p01_first_request, p03_second_start, p04_server_tax, p14_embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,9 @@ class Scenario:
     """``text``: the module's docstring. Its first line is the question."""
 
     text: str
-    measure: Callable[[Effort, Tell], Findings]
+    measure: Callable[[Effort, Subject, Tell], Findings]
+    # Whether it can be asked about any model, or only about the one that ships with Kiln.
+    any_model: bool = False
 
     @property
     def question(self) -> str:
@@ -24,7 +27,8 @@ class Scenario:
 
 SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
     {
-        "P1": Scenario(p01_first_request.__doc__ or "", p01_first_request.measure),
+        "P1": Scenario(p01_first_request.__doc__ or "", p01_first_request.measure, any_model=True),
+        "P3": Scenario(p03_second_start.__doc__ or "", p03_second_start.measure, any_model=True),
         "P4": Scenario(p04_server_tax.__doc__ or "", p04_server_tax.measure),
         "P14": Scenario(p14_embedded.__doc__ or "", p14_embedded.measure),
     }

@@ -36,6 +36,7 @@ from ..report import Findings, Goal, Row
 from ..rest import Parameters
 from ..samples import differences, milliseconds, ratios
 from ..server import MODEL, RunningServer, running_server
+from ..subject import Subject
 
 LIMIT_MS: Final = 8.0
 PROMPT: Final = "a fox on a yellow background"
@@ -53,7 +54,7 @@ SETTLE_SECONDS: Final = 0.05
 Draw = Callable[[int], tuple[float, bytes]]
 
 
-def measure(effort: Effort, tell: Tell) -> Findings:
+def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
     threads = this_machine().cores
     sampling: dict[str, Any] = json.loads(GENERATION_DEFAULTS_FILE.read_text())
     tell(f"P4: starting a server and a raw pipeline, {threads} threads each")

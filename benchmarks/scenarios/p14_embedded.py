@@ -19,6 +19,7 @@ from ..hardware import this_machine
 from ..report import Findings, Goal, Row
 from ..samples import Sample, of_seconds
 from ..server import MODEL, RunningServer, running_server
+from ..subject import Subject
 
 LIVE_SECONDS: Final = 2.0
 READY_SECONDS: Final = 15.0
@@ -38,7 +39,7 @@ class Life:
     pictures: tuple[float, ...]
 
 
-def measure(effort: Effort, tell: Tell) -> Findings:
+def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
     guidance = float(json.loads(GENERATION_DEFAULTS_FILE.read_text())["guidance_scale"])
     lives = []
     for start in range(effort.starts):

@@ -12,12 +12,11 @@ from benchmarks.errors import NotMeasurable
 from benchmarks.hardware import cpu_name, usable_cores
 from benchmarks.quiet import Neighbours, busy_ticks
 from benchmarks.rest import infer_request, pictures_of
-from benchmarks.scenarios import SCENARIOS, p04_server_tax
-from benchmarks.scenarios.p01_first_request import parameters_for
+from benchmarks.scenarios import SCENARIOS, p01_first_request, p04_server_tax
+from benchmarks.scenarios.p01_first_request import Life, Requests, Way
 from benchmarks.scenarios.p04_server_tax import Draw
 from benchmarks.server import free_ports
-
-SHAPE = {"shape": "x", "task": "text-to-image", "width": 128, "height": 64, "batch": 2, "cfg": True}
+from benchmarks.subject import Size, Subject
 
 
 def _picture() -> bytes:
@@ -68,18 +67,43 @@ def test_an_answer_without_the_output_is_noticed() -> None:
         pictures_of(head_of([1], name="other"), None)
 
 
-def test_a_declared_shape_is_asked_for_with_the_models_own_guidance() -> None:
-    expected = {"width": 128, "height": 64, "num_images_per_prompt": 2, "guidance_scale": 2.0}
-    assert parameters_for(SHAPE, {"guidance_scale": 2.0}) == expected
+def test_a_size_is_written_as_width_and_height() -> None:
+    assert Size.parse("768x1344") == Size(width=768, height=1344)
+    assert str(Size(768, 1344)) == "768x1344"
+    with pytest.raises(ValueError, match="WIDTHxHEIGHT"):
+        Size.parse("768")
 
 
-def test_a_shape_without_guidance_is_asked_for_without() -> None:
-    asked = parameters_for({**SHAPE, "cfg": False}, {"guidance_scale": 2.0})
-    assert asked["guidance_scale"] == 1.0
+def test_sizes_are_declared_as_the_server_takes_them() -> None:
+    assert Subject(sizes=(Size(64, 32), Size(32, 64))).declared == "64x32,32x64"
 
 
-def test_a_model_without_a_guidance_scale_is_not_given_one() -> None:
-    assert "guidance_scale" not in parameters_for(SHAPE, {"guidance_scale": None})
+def life(first: float, *steady: float, compiles: float = 0) -> Life:
+    size = Subject().sizes[0]
+    every = dict.fromkeys((*Subject().sizes, Subject().undeclared), Requests(first, steady))
+    return Life(ready=1.0, requests={**every, size: Requests(first, steady)}, compiles=compiles)
+
+
+def test_P1_P2_goals_stand_for_declared_sizes_of_warm_servers_alone() -> None:
+    lives = [life(2.2, 2.0, 2.0, compiles=0), life(2.0, 2.0, 2.0, compiles=3)]
+    goals = p01_first_request._goals(Way("full", "server"), lives, Subject())
+    *firsts, compiles = goals
+    assert len(firsts) == len(Subject().sizes)
+    assert [goal.measured for goal in firsts] == [pytest.approx(1.05)] * len(firsts)
+    assert (compiles.measured, compiles.met) == (3, False), "the worst life counts"
+    assert not p01_first_request._goals(Way("full", "off"), lives, Subject())
+
+
+def test_a_scenario_of_the_embedded_model_is_not_run_on_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--scenario", "P14", "--model", "elsewhere"]) == 1
+    assert "P14 could not be measured" in capsys.readouterr().out
+
+
+def test_P3_needs_something_that_is_compiled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--scenario", "P3"]) == 1
+    assert "--compile" in capsys.readouterr().out
 
 
 @pytest.fixture(autouse=True)
