@@ -23,7 +23,7 @@ IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 # The stamp's name holds a checksum of what the environment is made from, and of where it lies.
 STAMP := $(VENV)/.ready-$(shell { pwd; cat constraints/dev.txt pyproject.toml; } | cksum | tr -d ' ')
 
-.PHONY: help setup demo test lint generate verify constraints bench clean
+.PHONY: help setup demo test lint generate verify constraints bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -65,6 +65,14 @@ constraints: setup ## Pin the packages again after a change of pyproject.toml; A
 
 bench: setup ## Run the benchmarks; ARGS="--help" lists the scenarios
 	$(PY) -m benchmarks $(ARGS)
+
+# SDXL and FLUX.1 at full size, with random weights: 41 GB of disk, and a GPU with 40 GB.
+FULL_SIZE := out/full-size
+bench-gpu: setup ## Run P1, P2 and P3 on a GPU, with SDXL and FLUX.1 at full size
+	$(PY) -m benchmarks.full_size sdxl $(FULL_SIZE)/sdxl
+	$(PY) -m benchmarks.full_size flux $(FULL_SIZE)/flux
+	for model in sdxl flux; do $(PY) -m benchmarks --scenario P1 P3 --model $(FULL_SIZE)/$$model \
+		--sizes 1024x1024 768x1344 --undeclared 896x1152 --compile off regional full $(ARGS) || exit; done
 
 clean: ## Remove caches, pictures and reports; the environment stays
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
