@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import __version__
+from .configuration.flags import add_flags
+from .configuration.resolve import resolve
 from .errors import StartupError
-from .settings_sources import add_flags, resolve
 
 EPILOG = """Try it:
   python -m model serve                          serve the embedded model

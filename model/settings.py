@@ -1,5 +1,5 @@
 """Every knob of the server, once. Values come from flags, the environment (``KILN_...``), a config
-file and the defaults, in that order (W02); ``settings_sources`` merges them.
+file and the defaults, in that order (W02); ``configuration`` merges them.
 
 The description of a field is its documentation: ``--help`` and the reference page are made of it.
 """

@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import replace
 
+from ..configuration.resolve import Resolved
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.state import State
@@ -24,7 +25,6 @@ from ..media.encode import EncodePool
 from ..pipelines.requests import Ask, build_request
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
-from ..settings_sources import Resolved
 from ..telemetry.logs import get_logger
 from ..telemetry.metrics import Metrics
 from ..warmup.plan import build_plan, first_request_copy

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from ..configuration.resolve import Resolved
 from ..contract.state import State
 from ..contract.warmup import WarmupMode
 from ..errors import EngineDied, StartupError
 from ..media.encode import EncodePool
 from ..roles.monolith import Monolith
 from ..roles.server_state import ServerState
-from ..settings_sources import Resolved
 from ..telemetry.logs import configure_logs, get_logger
 from ..telemetry.metrics import Metrics
 from .app import create_app

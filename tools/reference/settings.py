@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from model.configuration.names import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, SHORTHAND
 from model.settings import Settings
-from model.settings_sources import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, SHORTHAND
 
 from .tables import table
 

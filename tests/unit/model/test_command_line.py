@@ -9,7 +9,7 @@ import pytest
 
 import model
 from model.__main__ import main
-from model.settings_sources import FIELDS, KSERVE_IGNORED
+from model.configuration.names import FIELDS, KSERVE_IGNORED
 
 ROOT = Path(model.__file__).parents[1]
 HEAVY = ("torch", "kserve", "diffusers", "transformers", "numpy", "fastapi", "grpc")

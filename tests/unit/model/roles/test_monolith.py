@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from model.configuration.resolve import resolve
 from model.contract.generation import Generation, GenerationRequest, Timings
 from model.contract.sampling import ModelDescription, SamplingDefaults, Task
 from model.contract.state import State
@@ -30,7 +31,6 @@ from model.media.encode import EncodePool
 from model.pipelines.requests import Ask
 from model.roles.monolith import Monolith
 from model.roles.server_state import ServerState
-from model.settings_sources import resolve
 from model.telemetry.metrics import Metrics
 
 MODEL = ModelDescription(

@@ -17,20 +17,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.contract.warmup import WarmupMode
-from model.errors import InvalidSettings
-from model.settings import Settings
-from model.settings_sources import (
+from model.configuration.flags import add_flags
+from model.configuration.names import (
     CONFIG_VARIABLE,
     ENVIRONMENT_PREFIX,
     FIELDS,
     KSERVE_IGNORED,
     SHORTHAND,
     TRUTHS,
-    Resolved,
-    add_flags,
-    resolve,
 )
+from model.configuration.resolve import Resolved, resolve
+from model.contract.warmup import WarmupMode
+from model.errors import InvalidSettings
+from model.settings import Settings
 
 ConfigFile = Callable[..., str]
 NOTHING: Mapping[str, str] = {}
