@@ -13,7 +13,8 @@ from typing import NoReturn
 from . import __version__
 from .configuration.flags import add_flags
 from .configuration.resolve import resolve
-from .errors import StartupError
+from .contract.roles import Role
+from .errors import InvalidSettings, StartupError
 
 EPILOG = """Try it:
   python -m model serve                          serve the embedded model
@@ -84,9 +85,16 @@ def _serve(given: argparse.Namespace) -> int:
     # Until the server has its own handlers, told to stop means that nothing has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     resolved = resolve(given, os.environ)
+    for each in resolved.warnings:
+        print(f"kiln: warning: {each}", file=sys.stderr)
     if given.print_config:
         print(resolved.table())
         return 0
+    if resolved.settings.role is not Role.MONOLITHIC:
+        raise InvalidSettings(
+            f"role ({resolved.sources['role']}): {resolved.settings.role} cannot be served yet; "
+            f"only {Role.MONOLITHIC} can"
+        )
     from .serving.server import serve
 
     return serve(resolved)

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .contract.roles import Role
-from .contract.warmup import OnFailure, WarmupMode
+from .contract.warmup import OnFailure, UnwarmedShapes, WarmupMode
+from .setting_values import BatchSizes, Overrides, Resolutions, Tasks
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -22,8 +23,9 @@ Bytes = Annotated[int, Field(ge=1024)]
 MIB = 1024 * 1024
 
 
-def _knob(group: str, description: str) -> dict[str, Any]:
-    return {"description": description, "json_schema_extra": {"group": group}}
+def _knob(group: str, description: str, *, written: str = "") -> dict[str, Any]:
+    """``written``: how a value that is no plain number or word is written."""
+    return {"description": description, "json_schema_extra": {"group": group, "written": written}}
 
 
 class Settings(BaseModel):
@@ -50,7 +52,11 @@ class Settings(BaseModel):
     )
     role: Role = Field(
         Role.MONOLITHIC,
-        **_knob("Model", "The part this server plays. 'monolithic' runs the whole pipeline."),
+        **_knob(
+            "Model",
+            "The part this server plays. monolithic runs the whole pipeline. The others cannot be "
+            "served yet.",
+        ),
     )
     device: str = Field(
         "auto",
@@ -84,6 +90,64 @@ class Settings(BaseModel):
             "Warmup",
             "Steps of a warmup request. At least two run whatever this says, since the first step "
             "and later ones take different paths.",
+        ),
+    )
+    warmup_resolutions: Resolutions = Field(
+        (),
+        **_knob(
+            "Warmup",
+            "Sizes to warm up, in place of the model's default. Each is combined with each batch "
+            "size and task.",
+            written="WIDTHxHEIGHT,...",
+        ),
+    )
+    warmup_num_frames: Count | None = Field(
+        None,
+        **_knob(
+            "Warmup",
+            "Frames of a warmup video. Without it, the model's default, but at most 17. It must "
+            "fit the model, and models of pictures have none.",
+            written="N",
+        ),
+    )
+    warmup_batch_sizes: BatchSizes = Field(
+        (1,),
+        **_knob(
+            "Warmup",
+            "Pictures of one request that are warmed up together, at each size.",
+            written="N,...",
+        ),
+    )
+    warmup_tasks: Tasks = Field(
+        (),
+        **_knob(
+            "Warmup",
+            "What to warm up of all that the model does, such as "
+            "text-to-image,image-to-image. Empty: what its pipeline's class does itself.",
+            written="TASK,...",
+        ),
+    )
+    warmup_sampling_params: Overrides = Field(
+        {},
+        **_knob(
+            "Warmup",
+            "Sampling values of the warmup requests, in place of the model's defaults, such as "
+            '{"guidance_scale": 1}. A guidance that users switch off is another shape.',
+            written="JSON",
+        ),
+    )
+    warmup_report_path: Path | None = Field(
+        None,
+        **_knob(
+            "Warmup", "A file that gets the warmup report as JSON when warmup ends, either way."
+        ),
+    )
+    unwarmed_shapes: UnwarmedShapes = Field(
+        UnwarmedShapes.ALLOW,
+        **_knob(
+            "Warmup",
+            "allow: a request whose shape no warmup has proven is served, and labelled cold_shape. "
+            "reject: it gets a 400 with the shapes that are warm.",
         ),
     )
     warmup_request_timeout: PositiveSeconds = Field(
@@ -220,6 +284,31 @@ class Settings(BaseModel):
     def _check_ports(self) -> Self:
         if self.enable_grpc and self.http_port == self.grpc_port != 0:
             raise ValueError(f"http_port and grpc_port are both {self.http_port}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_plan(self) -> Self:
+        for each in self.warmup_resolutions:
+            if each.area > self.max_pixels:
+                raise ValueError(
+                    f"warmup_resolutions: {each} has {each.area} pixels, and max_pixels lets "
+                    f"requests have {self.max_pixels}; raise max_pixels, or leave the size out"
+                )
+        largest = max(self.warmup_batch_sizes)
+        if largest > self.max_images:
+            raise ValueError(
+                f"warmup_batch_sizes: {largest} is above max_images {self.max_images}, the most "
+                "that a request may ask for; raise max_images, or leave the batch size out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_report_path(self) -> Self:
+        path = self.warmup_report_path
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise ValueError(
+                f"warmup_report_path: {str(path)!r} must be a file in a folder that exists"
+            )
         return self
 
     @property

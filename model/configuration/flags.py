@@ -74,6 +74,8 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 
 
 def _metavar(info: FieldInfo) -> str:
+    if written := _extra(info).get("written"):
+        return str(written)
     annotation = info.annotation
     if annotation is bool:
         return "true|false"
@@ -82,7 +84,7 @@ def _metavar(info: FieldInfo) -> str:
     if choices := get_args(annotation):
         if all(isinstance(each, str) for each in choices):
             return "|".join(choices)
-        return "PATH"
+        annotation = choices[0]  # what else may be left out is None
     return {int: "N", float: "SECONDS", Path: "PATH"}.get(annotation, "TEXT")  # type: ignore[arg-type]
 
 
@@ -90,4 +92,6 @@ def _shown_default(info: FieldInfo) -> str:
     value = info.default
     if value is None:
         return "none"
-    return str(value) if value != "" else "empty"
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return "empty" if value in ("", {}) else str(value)

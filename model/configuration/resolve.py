@@ -8,27 +8,44 @@ ask where a value came from, and ignores names that it does not know.
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from ..contract.roles import warmup_of
+from ..contract.warmup import UnwarmedShapes, WarmupMode
 from ..errors import InvalidSettings
 from ..settings import Settings
 from .names import CONFIG_VARIABLE, FIELDS, KSERVE_IGNORED
 from .sources import from_environment, from_file, from_flags
 
+# What each warmup setting needs to have a meaning.
+PLANNED: Final = frozenset({WarmupMode.SERVER})
+ANY_WARMUP: Final = frozenset({WarmupMode.SERVER, WarmupMode.REQUEST})
+NEEDED_MODES: Final = {
+    "warmup_resolutions": PLANNED,
+    "warmup_num_frames": PLANNED,
+    "warmup_batch_sizes": PLANNED,
+    "warmup_tasks": PLANNED,
+    "warmup_sampling_params": PLANNED,
+    "warmup_report_path": PLANNED,
+    "warmup_steps": ANY_WARMUP,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """``sources`` has ``flag``, ``environment VARIABLE``, ``config file PATH`` or ``default`` for
-    each field. ``ignored`` lists KServe flags that were given and have no meaning here.
+    each field; ``disaggregated-role`` where the role decided (W05). ``ignored`` lists KServe flags
+    that were given and have no meaning here. ``warnings``: what was said and does not hold.
     """
 
     settings: Settings
     sources: dict[str, str]
     ignored: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def table(self) -> str:
         """One line a field: name, value and source, for ``--print-config``."""
@@ -64,7 +81,9 @@ def resolve(given: argparse.Namespace, environment: Mapping[str, str]) -> Resolv
     for source in ranked:
         for name, (value, origin) in source.items():
             values[name], sources[name] = value, origin
-    return Resolved(_validated(values, sources), sources, _ignored(vars(given)))
+    settings = _validated(values, sources)
+    _check_warmup(settings, sources)
+    return _for_role(Resolved(settings, sources, _ignored(vars(given))))
 
 
 def _validated(values: dict[str, Any], sources: Mapping[str, str]) -> Settings:
@@ -76,6 +95,43 @@ def _validated(values: dict[str, Any], sources: Mapping[str, str]) -> Settings:
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise InvalidSettings("; ".join(problems)) from None
+
+
+def _check_warmup(settings: Settings, sources: Mapping[str, str]) -> None:
+    """An explicit off, or request, is never overridden by a setting that needs more (W02)."""
+    mode = f"warmup_mode is {settings.warmup_mode} ({sources['warmup_mode']})"
+    for name, modes in NEEDED_MODES.items():
+        if settings.warmup_mode not in modes and sources[name] != "default":
+            raise InvalidSettings(
+                f"{name} ({sources[name]}): nothing would be warmed by it, since {mode}; leave it "
+                "out, or set warmup_mode to server"
+            )
+    if settings.unwarmed_shapes is UnwarmedShapes.REJECT and settings.warmup_mode not in PLANNED:
+        raise InvalidSettings(
+            f"unwarmed_shapes ({sources['unwarmed_shapes']}): reject would refuse every request, "
+            f"since {mode} and no shape is proven; set warmup_mode to server"
+        )
+
+
+def _for_role(resolved: Resolved) -> Resolved:
+    """W05: what the role means for the warmup."""
+    settings, sources = resolved.settings, resolved.sources
+    origin = sources["warmup_mode"]
+    decided = warmup_of(settings.role, settings.warmup_mode, explicit=origin != "default")
+    if decided.reason is None:
+        return resolved
+    given = [name for name in NEEDED_MODES if sources[name] != "default"]
+    warnings = [f"{name} ({sources[name]}) has no meaning here" for name in given]
+    if decided.overruled:
+        warnings.insert(0, f"warmup_mode {settings.warmup_mode} ({origin}) is switched off")
+    return replace(
+        resolved,
+        settings=settings.model_copy(update={"warmup_mode": decided.mode}),
+        sources={**sources, "warmup_mode": decided.reason},
+        warnings=tuple(
+            f"{each}: a server of role {settings.role} is warmed by its router" for each in warnings
+        ),
+    )
 
 
 def _origin(location: Sequence[int | str], sources: Mapping[str, str]) -> str:

@@ -1,6 +1,11 @@
 """The words of the warmup settings."""
 
+import re
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, Self
+
+RESOLUTION: Final = re.compile(r"([1-9]\d{0,5})x([1-9]\d{0,5})")
 
 
 class WarmupMode(StrEnum):
@@ -22,3 +27,39 @@ class OnFailure(StrEnum):
     ABORT = "abort"
     DEGRADED = "degraded"
     READY = "ready"
+
+
+class UnwarmedShapes(StrEnum):
+    """What becomes of a request whose shape no warmup has proven (W40)."""
+
+    ALLOW = "allow"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Pixels."""
+
+    width: int
+    height: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``1024x768``.
+
+        Raises:
+            ValueError: it is written otherwise.
+        """
+        found = RESOLUTION.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(
+                f"{text[:40]!r} is no resolution; write WIDTHxHEIGHT in pixels, such as 1024x768"
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"

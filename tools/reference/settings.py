@@ -46,7 +46,7 @@ def _row(name: str, described: dict[str, Any], definitions: dict[str, Any]) -> t
     return (
         f"`--{name.replace('_', '-')}`",
         f"`{ENVIRONMENT_PREFIX}{name.upper()}`",
-        _value(described, definitions),
+        described["written"] or _value(described, definitions),
         _default(described["default"]),
         described["description"],
     )
@@ -80,7 +80,9 @@ def _bounds(described: dict[str, Any]) -> str:
 def _default(value: object) -> str:
     if value is None:
         return "none"
-    if value == "":
+    if isinstance(value, list):
+        value = ",".join(str(each) for each in value)
+    if value in ("", {}):
         return "empty"
     if isinstance(value, bool):
         return f"`{json.dumps(value)}`"

@@ -151,6 +151,21 @@ def test_w01_flag_and_shorthand_in_conflict_end_before_anything_starts() -> None
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("role", ["encoder", "denoiser", "decoder", "router"])
+def test_w05_a_role_that_cannot_be_served_yet_ends_with_its_settings_resolved(role: str) -> None:
+    done = run("serve", "--role", role, "--warmup-mode", "server")
+    assert done.returncode == WRONG_SETTINGS
+    assert f"role (flag): {role} cannot be served yet" in done.stderr
+    assert ("is switched off" in done.stderr) == (role != "router")
+
+
+def test_w05_print_config_shows_a_workers_warmup_off_and_why() -> None:
+    done = run("serve", "--role", "encoder", "--print-config")
+    assert done.returncode == 0, done.stderr
+    (row,) = [each for each in done.stdout.splitlines() if each.startswith("warmup_mode ")]
+    assert row.split(maxsplit=2)[1:] == ['"off"', "disaggregated-role"]
+
+
 def test_two_workers_are_refused() -> None:
     done = run("serve", "--workers", "2")
     assert done.returncode == WRONG_SETTINGS

@@ -5,15 +5,10 @@ Everything goes through the real command line's parser and an environment made b
 
 import argparse
 import importlib
-import itertools
-import json
 import string
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,57 +21,18 @@ from model.configuration.names import (
     SHORTHAND,
     TRUTHS,
 )
-from model.configuration.resolve import Resolved, resolve
 from model.contract.warmup import WarmupMode
 from model.errors import InvalidSettings
 from model.settings import Settings
+from tests.unit.model.configuration.support import (
+    SOURCES,
+    ConfigFile,
+    combined,
+    from_source,
+    refusal,
+    resolved,
+)
 
-ConfigFile = Callable[..., str]
-NOTHING: Mapping[str, str] = {}
-
-
-def resolved(*flags: str, environment: Mapping[str, str] = NOTHING) -> Resolved:
-    parser = argparse.ArgumentParser(allow_abbrev=False)
-    add_flags(parser)
-    return resolve(parser.parse_args(flags), environment)
-
-
-def refusal(*flags: str, environment: Mapping[str, str] = NOTHING) -> str:
-    with pytest.raises(InvalidSettings) as caught:
-        resolved(*flags, environment=environment)
-    return str(caught.value)
-
-
-@pytest.fixture
-def config_file(tmp_path: Path) -> ConfigFile:
-    """Write a config file, as YAML, as JSON, or as the given text."""
-
-    def write(content: Mapping[str, Any] | str, name: str = "kiln.yaml") -> str:
-        path = tmp_path / name
-        if not isinstance(content, str):
-            content = json.dumps(content) if name.endswith("json") else yaml.safe_dump(content)
-        path.write_text(content, encoding="utf-8")
-        return str(path)
-
-    return write
-
-
-def from_source(source: str, values: Mapping[str, str], config_file: ConfigFile) -> dict[str, Any]:
-    """The arguments of ``resolved`` that say ``values`` in one source."""
-    if source == "flag":
-        return {"flags": [part for name, v in values.items() for part in (f"--{name}", v)]}
-    if source == "environment":
-        return {"environment": {f"KILN_{name.upper()}": v for name, v in values.items()}}
-    return {"flags": ["--config", config_file(values)]}
-
-
-def combined(*arguments: dict[str, Any]) -> Resolved:
-    flags = itertools.chain.from_iterable(each.get("flags", ()) for each in arguments)
-    environment = {k: v for each in arguments for k, v in each.get("environment", {}).items()}
-    return resolved(*flags, environment=environment)
-
-
-SOURCES = ("flag", "environment", "file")
 WEAKER_PAIRS = [
     ("flag", "environment"),
     ("flag", "file"),
