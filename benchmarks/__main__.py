@@ -14,7 +14,7 @@ from .effort import FULL, QUICK, Effort
 from .runner import FOLDER, run
 from .scenarios import SCENARIOS
 from .show import console
-from .subject import COMPILE, Size, Subject
+from .subject import COMPILE, MODES, Size, Subject
 
 EMBEDDED_MODEL: Final = Subject()
 # P3 takes minutes on a CPU, and means nothing without a compiler.
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--starts", type=int, metavar="N", help="fresh servers for each thing that needs one"
     )
+    parser.add_argument("--pictures", type=int, metavar="N", help="steady pictures after a start")
     parser.add_argument(
         "--json",
         type=Path,
@@ -91,6 +92,13 @@ def _parser() -> argparse.ArgumentParser:
         choices=COMPILE,
         default=list(EMBEDDED_MODEL.compile),
         help="modes to measure in turns",
+    )
+    model.add_argument(
+        "--modes",
+        nargs="+",
+        choices=MODES,
+        default=list(EMBEDDED_MODEL.modes),
+        help="of the warmup, to measure in turns",
     )
     model.add_argument(
         "--sizes",
@@ -119,7 +127,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _effort(given: argparse.Namespace) -> Effort:
     effort = QUICK if given.quick else FULL
-    return replace(effort, starts=given.starts) if given.starts else effort
+    return replace(
+        effort,
+        starts=given.starts or effort.starts,
+        pictures=given.pictures or effort.pictures,
+    )
 
 
 def _subject(given: argparse.Namespace) -> Subject:
@@ -129,6 +141,7 @@ def _subject(given: argparse.Namespace) -> Subject:
         undeclared=given.undeclared,
         steps=given.steps,
         compile=tuple(given.compile),
+        modes=tuple(given.modes),
     )
 
 

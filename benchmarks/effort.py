@@ -15,8 +15,9 @@ class Effort:
     starts: int
     pictures: int
     rounds: int
+    quick: bool = False
 
 
 FULL = Effort(starts=3, pictures=20, rounds=40)
 # Shows that everything runs; its numbers are for nobody.
-QUICK = Effort(starts=1, pictures=4, rounds=4)
+QUICK = Effort(starts=1, pictures=4, rounds=4, quick=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
-from .effort import FULL, Effort, Tell
+from .effort import Effort, Tell
 from .errors import NotMeasurable
 from .hardware import Hardware, load_average, this_machine
 from .quiet import Neighbours
@@ -67,7 +67,7 @@ def _report(name: str, subject: Subject, effort: Effort, tell: Tell) -> Report:
         scenario=name,
         question=scenario.question,
         started_at=started_at,
-        quick=effort.pictures < FULL.pictures,
+        quick=effort.quick,
         load_before=load_before,
         others=neighbours.cores(),
         findings=findings,

@@ -8,6 +8,8 @@ from typing import Final
 
 EMBEDDED: Final = "embedded://"
 COMPILE: Final = ("off", "regional", "full")
+# The first is Kiln's promise, the others are its partners.
+MODES: Final = ("server", "request", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,16 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``steps``: of each measured request. ``compile``: the modes that are measured in turns."""
+    """``steps``: of each measured request. ``compile`` and ``modes`` (of the warmup): those that are
+    measured in turns.
+    """
 
     model: str = EMBEDDED
     sizes: tuple[Size, ...] = (Size(128, 128), Size(192, 128))
     undeclared: Size = Size(160, 160)
     steps: int = 8
     compile: tuple[str, ...] = ("off",)
+    modes: tuple[str, ...] = MODES
 
     @property
     def embedded(self) -> bool:

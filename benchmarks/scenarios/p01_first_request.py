@@ -22,10 +22,9 @@ from ..errors import NotMeasurable
 from ..report import Findings, Goal, Row
 from ..samples import Sample, counts, milliseconds, of_seconds, ratios
 from ..server import MODEL, RunningServer, running_server
-from ..subject import Size, Subject
+from ..subject import MODES, Size, Subject
 
-MODES: Final = ("server", "request", "off")
-PROVEN: Final = "server"
+PROVEN: Final = MODES[0]
 LIMIT: Final = 1.05
 COMPILES: Final = "kiln_compiles_after_ready_total"
 PROMPT: Final = "a fox on a yellow background"
@@ -65,7 +64,7 @@ class Way:
 
 def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
     lives: dict[Way, list[Life]] = {
-        Way(compiled, mode): [] for compiled in subject.compile for mode in MODES
+        Way(compiled, mode): [] for compiled in subject.compile for mode in subject.modes
     }
     with tempfile.TemporaryDirectory(prefix="kiln-benchmark-") as cache:
         for turn in range(effort.starts):
