@@ -37,8 +37,8 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``steps``: of each measured request. ``compile`` and ``modes`` (of the warmup): those that are
-    measured in turns.
+    """``steps``: of each measured request. Each of ``compile`` and of ``modes`` (of the warmup)
+    is measured, in turns.
     """
 
     model: str = EMBEDDED
