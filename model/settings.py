@@ -206,6 +206,9 @@ class Settings(BaseModel):
     max_images: Count = Field(
         16, **_knob("Requests", "Pictures in one request: prompts times num_images_per_prompt.")
     )
+    max_frames: Count = Field(
+        512, **_knob("Requests", "Frames in one request: videos times num_frames.")
+    )
     max_steps: Count = Field(1000, **_knob("Requests", "Largest num_inference_steps."))
     max_pixels: Count = Field(
         2048 * 2048, **_knob("Requests", "Largest width times height, of outputs and of inputs.")
@@ -214,7 +217,12 @@ class Settings(BaseModel):
         10_000, **_knob("Requests", "Longest prompt. A text encoder uses far less of it.")
     )
     output_format: Literal["png", "jpeg", "webp", "raw"] = Field(
-        "png", **_knob("Requests", "Format of pictures when the request names none.")
+        "png",
+        **_knob(
+            "Requests",
+            "Format of pictures when the request names none. Videos come as mp4, or raw where this "
+            "is raw.",
+        ),
     )
     encode_threads: Count = Field(
         2, **_knob("Requests", "Threads that encode pictures, off the event loop.")

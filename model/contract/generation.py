@@ -57,6 +57,13 @@ class GenerationRequest:
         return len(self.prompts) * self.num_images_per_prompt
 
     @property
+    def pixel_shape(self) -> tuple[int, ...]:
+        """Of ``Generation.pixels``."""
+        sampling = self.sampling
+        frames = (sampling.num_frames or 1,) if self.task.makes_video else ()
+        return (self.pictures, *frames, sampling.height, sampling.width, 3)
+
+    @property
     def shape(self) -> Shape:
         return Shape(
             task=self.task,

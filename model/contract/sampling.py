@@ -108,6 +108,8 @@ class ModelDescription:
     ``least_image_side``: pixels; a smaller input picture is refused (W16).
     ``images_in``: input pictures that one request usually gives; ``most_images_in`` that it may.
     ``frames``: None for a model of pictures.
+    ``unbatched``: tasks that one request asks for with one prompt (W18).
+    ``cfg_above``: the ``guidance_scale`` above which a second pass runs.
     ``registered``: its class is in the table of families; otherwise it is served by signature.
     ``revision``: a content hash of the folder's configuration and weights' sizes, or the hub's.
     """
@@ -128,5 +130,7 @@ class ModelDescription:
     images_in: int = 1
     most_images_in: int = 1
     frames: FrameContract | None = None
+    unbatched: frozenset[Task] = frozenset()
+    cfg_above: float = 1.0
     registered: bool = True
     load_seconds: dict[str, float] = field(default_factory=dict)

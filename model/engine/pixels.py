@@ -13,11 +13,11 @@ import numpy as np
 
 from ..errors import OutOfMemory
 
-PixelShape = tuple[int, int, int, int]
+PixelShape = tuple[int, ...]
 
 
 class PixelBuffer:
-    """Room for uint8 [pictures, height, width, 3]. A context manager of the API process."""
+    """Room for uint8 pixels of one shape. A context manager of the API process."""
 
     def __init__(self, shape: PixelShape) -> None:
         self.shape = shape

@@ -123,8 +123,7 @@ class EngineProcess:
         """
         if self.lost is not None:
             raise EngineLost(f"the engine is gone: {self.lost}")
-        size = request.sampling
-        with PixelBuffer((request.pictures, size.height, size.width, 3)) as buffer:
+        with PixelBuffer(request.pixel_shape) as buffer:
             done = await self._run(
                 messages.Generate(next(self._numbers), request, buffer.name), limit, on_step
             )
@@ -133,7 +132,7 @@ class EngineProcess:
                 pixels=buffer.copied(),
                 seeds=request.seeds,
                 shape=request.shape,
-                steps=size.num_inference_steps,
+                steps=request.sampling.num_inference_steps,
                 timings=done.timings,
                 peak_memory_bytes=done.peak_memory_bytes,
                 compiles=done.compiles,

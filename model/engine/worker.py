@@ -117,9 +117,8 @@ class Worker:
         request = message.request
         self._check(message)
         drawn = run(self.pipelines[request.task], request, self._on_step(message))
-        expected = (request.pictures, request.sampling.height, request.sampling.width, 3)
-        if drawn.pixels.shape != expected:
-            raise ValueError(f"the pipeline drew {drawn.pixels.shape}, not {expected}")
+        if drawn.pixels.shape != request.pixel_shape:
+            raise ValueError(f"the pipeline drew {drawn.pixels.shape}, not {request.pixel_shape}")
         write_pixels(message.pixels, drawn.pixels)
         return Done(
             message.number,

@@ -4,10 +4,12 @@ A diffusers pipeline keeps state between calls. The engine is its only owner, an
 back what a broken-off call leaves behind: the next picture equals a clean run bit for bit.
 """
 
+import copy
 import inspect
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +18,16 @@ import torch
 from PIL import Image
 
 from ..contract.generation import GenerationRequest, Timings
+from .families import Pictures
+from .signature import NAMES, call_name, class_facts
 
 Step = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """``pixels``: uint8 [pictures, height, width, 3] in the memory of the CPU."""
+    """``pixels``: uint8 [pictures, height, width, 3], or [videos, frames, height, width, 3], in the
+    memory of the CPU."""
 
     pixels: Any
     timings: Timings
@@ -67,22 +72,23 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
         Exception: whatever the pipeline raises.
     """
     clock = _Clock()
-    steps = request.sampling.num_inference_steps
     device = pipeline.device
 
     def after_step(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         _synchronise(device)
         clock.step()
-        on_step(index + 1, steps)
+        # Strength takes steps away, and a scheduler of second order counts each one twice.
+        of = getattr(pipeline, "_num_timesteps", request.sampling.num_inference_steps)
+        on_step(index + 1, of)
         return tensors
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     compiled = compiles()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), _own_scheduler(pipeline):
             answer = pipeline(**arguments(pipeline, request, after_step))
-            pixels = _as_uint8(answer.images)
+            pixels = _as_uint8(answer.frames if request.task.makes_video else answer.images)
     finally:
         _reset(pipeline)
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
@@ -90,28 +96,34 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
 
 
 def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dict[str, Any]:
-    """The call's keyword arguments: those of the request that the pipeline's signature knows."""
-    sampling = request.sampling
+    """The call's keyword arguments: those of the request that the pipeline's signature knows. Every
+    list is made for this call: some calls write into theirs.
+    """
+    facts = class_facts(pipeline)
+    known = frozenset(inspect.signature(pipeline.__call__).parameters)
+    copies = request.num_images_per_prompt
+    # Some calls pair the pictures of several prompts with their copies in another order than the
+    # prompts themselves, and some do not repeat them at all: each copy becomes a prompt.
+    repeat = copies if request.images and facts.pictures is Pictures.EACH else 1
+    knobs = {name: getattr(request.sampling, name, None) for name in NAMES}
+    knobs |= {"num_images_per_prompt": copies // repeat, "negative_prompt": None}
+    if not request.images:
+        knobs["strength"] = None
     wanted: dict[str, Any] = {
-        "prompt": list(request.prompts),
-        "negative_prompt": _texts(request.negative_prompts),
-        "width": sampling.width,
-        "height": sampling.height,
-        "num_inference_steps": sampling.num_inference_steps,
-        "guidance_scale": sampling.guidance_scale,
-        "true_cfg_scale": sampling.true_cfg_scale,
-        "strength": sampling.strength if request.images else None,
-        "max_sequence_length": sampling.max_sequence_length,
-        "num_images_per_prompt": request.num_images_per_prompt,
+        call_name(name, known): value for name, value in knobs.items() if name not in facts.hides
+    }
+    wanted |= {
+        "prompt": _repeated(request.prompts, repeat),
+        "negative_prompt": _repeated(request.negative_prompts or (), repeat) or None,
         # One generator a picture, on the CPU: a seed's noise is the same in any batch and on any
         # device.
         "generator": [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds],
-        "image": [Image.fromarray(each) for each in request.images] or None,
-        "mask_image": [Image.fromarray(each) for each in request.masks] or None,
+        "image": _pictures(request.images, repeat, facts.pictures),
+        "mask_image": _pictures(request.masks, repeat, facts.pictures),
         "output_type": "pt",
         "callback_on_step_end": after_step,
+        **{name: value(request.sampling) for name, value in facts.fixed.items()},
     }
-    known = inspect.signature(pipeline.__call__).parameters
     return {name: value for name, value in wanted.items() if name in known and value is not None}
 
 
@@ -121,20 +133,44 @@ def compiles() -> int:
     return int(dynamo.counters["stats"]["unique_graphs"]) if dynamo else 0
 
 
-def _texts(found: tuple[str, ...] | None) -> list[str] | None:
-    return None if found is None else list(found)
+@contextmanager
+def _own_scheduler(pipeline: Any) -> Iterator[None]:
+    """A copy of the scheduler for one call. Schedulers keep steps, and some keep more than the next
+    call resets; siblings share one; a call that breaks off leaves it anywhere."""
+    kept = getattr(pipeline, "scheduler", None)
+    if kept is None:
+        yield
+        return
+    pipeline.scheduler = copy.deepcopy(kept)
+    try:
+        yield
+    finally:
+        pipeline.scheduler = kept
 
 
-def _as_uint8(images: Any) -> Any:
-    """[n, 3, h, w] floats from 0 to 1 on the device, to uint8 [n, h, w, 3]; rounds as diffusers'
-    own conversion to PIL does."""
-    if not isinstance(images, torch.Tensor):
+def _repeated(found: tuple[Any, ...], times: int) -> list[Any]:
+    """Each as often, side by side."""
+    return [each for each in found for _ in range(times)]
+
+
+def _pictures(found: tuple[Any, ...], times: int, taken: Pictures) -> Any:
+    """As the call takes them; None where there are none."""
+    pictures = [Image.fromarray(each) for each in _repeated(found, times)]
+    if taken is Pictures.ONE:
+        return next(iter(pictures), None)
+    return pictures or None
+
+
+def _as_uint8(drawn: Any) -> Any:
+    """[..., 3, h, w] floats from 0 to 1 on the device, to uint8 [..., h, w, 3]; rounds as
+    diffusers' own conversion to PIL does."""
+    if not isinstance(drawn, torch.Tensor):
         # Where a safety checker blacks a picture out, diffusers hands numpy arrays over.
-        stacked = np.stack([np.asarray(each) for each in images])
-        images = torch.from_numpy(stacked)
-        images = images.permute(0, 3, 1, 2) if images.shape[-1] == 3 else images
-    scaled = (images.float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        stacked = np.stack([np.asarray(each) for each in drawn])
+        drawn = torch.from_numpy(stacked)
+        drawn = drawn.movedim(-1, -3) if drawn.shape[-1] == 3 else drawn
+    scaled = (drawn.float() * 255).round().clamp(0, 255).to(torch.uint8)
+    return scaled.movedim(-3, -1).contiguous().cpu().numpy()
 
 
 def _notes(answer: Any) -> dict[str, str]:

@@ -17,8 +17,8 @@ from .families import Family
 
 BASE: Final = {"width": 512, "height": 512, "num_inference_steps": 30}
 NAMES: Final = tuple(each.name for each in fields(SamplingDefaults) if each.name != "sources")
-WHOLE: Final = ("width", "height", "num_inference_steps", "max_sequence_length")
-REAL: Final = ("guidance_scale", "true_cfg_scale", "strength")
+WHOLE: Final = ("width", "height", "num_inference_steps", "max_sequence_length", "num_frames")
+REAL: Final = ("guidance_scale", "true_cfg_scale", "strength", "fps")
 
 
 def resolve_defaults(
@@ -32,7 +32,7 @@ def resolve_defaults(
     implied = dict(zip(("width", "height"), native_size, strict=True)) if native_size else {}
     ranked: list[tuple[str, Mapping[str, Any]]] = [
         ("base", BASE),
-        (f"family {family.name}", family.defaults),
+        (f"family {family.name}", {**family.defaults, **_variant(folder, family)}),
         ("model components", implied),
         ("model folder", _known(folder, "model_index.json")),
         ("model folder", _known(folder, "generation_config.json")),
@@ -58,6 +58,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ModelNotLoadable(f"{path.name} of the model is not a JSON object")
     return loaded
+
+
+def _variant(folder: Path, family: Family) -> dict[str, Any]:
+    """The defaults of the family that hang on a flag of the pipeline."""
+    if not family.variants:
+        return {}
+    flags = read_json(folder / "model_index.json")
+    found = [values for flag, values in family.variants.items() if flags.get(flag) is True]
+    return {name: value for values in found for name, value in values.items()}
 
 
 def _known(folder: Path, name: str) -> dict[str, Any]:

@@ -1,34 +1,104 @@
 """What is known of each family of pipelines, as data. Imports no torch.
 
 A family is found by the pipeline class in ``model_index.json``. Its defaults are those of the
-diffusers documentation of the family; the model folder's own word goes before them (``defaults``).
+examples in diffusers' documentation of the class, or of its call's signature where the example
+names none; the model folder's own word goes before them (``defaults``).
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Final
 
+from ..contract.generation import Sampling
 from ..contract.sampling import Task
+
+T2I, I2I, INPAINT = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
+T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
+
+
+class Guidance(StrEnum):
+    """Which parameter carries classifier-free guidance. ``embedded``: ``guidance_scale`` is an
+    input of the denoiser, and a second pass needs ``true_cfg_scale`` and a negative prompt.
+    """
+
+    SCALE = "guidance_scale"
+    TRUE_SCALE = "true_cfg_scale"
+    EMBEDDED = "embedded"
+
+
+class Pictures(StrEnum):
+    """How a call takes input pictures. ``each``: a list, one for each prompt. ``all``: a list that
+    is seen as a whole by one prompt. ``one``: a single picture, for one prompt.
+    """
+
+    EACH = "each"
+    ALL = "all"
+    ONE = "one"
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineClass:
+    """``tasks``: what the class does itself, its own default first; a class that takes an optional
+    picture does two. ``sibling_if``: the family's leading pipeline lends its components to this
+    class where they are all there and this flag of the pipeline, if one is named, is set.
+    ``hides``: parameters of the call that mean something else than requests mean by them.
+    ``fixed``: further arguments of every call, from the request's sampling.
+    """
+
+    tasks: tuple[Task, ...]
+    pictures: Pictures = Pictures.EACH
+    sibling: bool = False
+    sibling_if: str = ""
+    hides: frozenset[str] = frozenset()
+    fixed: Mapping[str, Callable[[Sampling], Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """``pipelines``: the diffusers classes that load it, with the task of each.
-    ``guidance_embedded``: guidance is an input of the denoiser, not a second pass.
+    """``pipelines``: the diffusers classes that load it; the first one leads.
+
+    ``variants``: defaults that hold where a flag of the pipeline is set, by flag.
+    ``cfg_above``: the guidance from which on the second, unconditional pass runs, exclusive.
+    ``alignment``: in pixels, where the general rule gives less than the family takes.
+    ``frame_step``: of the frame contract, where the VAE does not say; None for pictures.
+    ``guidance_unless``: a flag of the pipeline that turns the second pass off.
+    ``latent_shift``: its calls compute with the VAE's ``shift_factor``, set or not (W51).
+    ``vae_hook``: by name, in ``vae.HOOKS`` (W52).
     """
 
     name: str
-    pipelines: dict[str, Task]
+    pipelines: dict[str, PipelineClass]
     defaults: dict[str, Any] = field(default_factory=dict)
-    guidance_embedded: bool = False
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    guidance: Guidance = Guidance.SCALE
+    guidance_unless: str = ""
+    cfg_above: float = 1.0
+    alignment: int = 1
+    frame_step: int | None = None
+    least_image_side: int = 64
+    images_in: int = 1
+    most_images_in: int = 1
+    latent_shift: bool = False
+    vae_hook: str = ""
 
 
-def _image_pipelines(prefix: str) -> dict[str, Task]:
+def _image_pipelines(prefix: str) -> dict[str, PipelineClass]:
     return {
-        f"{prefix}Pipeline": Task.TEXT_TO_IMAGE,
-        f"{prefix}Img2ImgPipeline": Task.IMAGE_TO_IMAGE,
-        f"{prefix}InpaintPipeline": Task.INPAINTING,
+        f"{prefix}Pipeline": PipelineClass((T2I,)),
+        f"{prefix}Img2ImgPipeline": PipelineClass((I2I,), sibling=True),
+        f"{prefix}InpaintPipeline": PipelineClass((INPAINT,), sibling=True),
     }
 
+
+# Left alone, the call scales every size to one megapixel, and every input picture to the nearest of
+# a list of sizes: the request's own size is what shall come out.
+KONTEXT_SIZE: Final[dict[str, Callable[[Sampling], Any]]] = {
+    "max_area": lambda sampling: sampling.width * sampling.height,
+    "_auto_resize": lambda sampling: False,
+}
+# How closely the first frame follows its condition, which is no ``strength`` as requests mean it.
+CONDITION: Final = frozenset({"strength"})
 
 FAMILIES: Final = (
     Family(
@@ -45,6 +115,7 @@ FAMILIES: Final = (
         "stable-diffusion-3",
         _image_pipelines("StableDiffusion3"),
         {"num_inference_steps": 28, "guidance_scale": 7.0, "max_sequence_length": 256},
+        latent_shift=True,
     ),
     Family(
         "flux-1",
@@ -56,12 +127,57 @@ FAMILIES: Final = (
             "height": 1024,
             "max_sequence_length": 512,
         },
-        guidance_embedded=True,
+        guidance=Guidance.EMBEDDED,
+        latent_shift=True,
+    ),
+    Family(
+        "flux-1-kontext",
+        {"FluxKontextPipeline": PipelineClass((I2I, T2I), fixed=KONTEXT_SIZE)},
+        {
+            "num_inference_steps": 28,
+            "guidance_scale": 2.5,
+            "width": 1024,
+            "height": 1024,
+            "max_sequence_length": 512,
+        },
+        guidance=Guidance.EMBEDDED,
+        latent_shift=True,
+    ),
+    Family(
+        "flux-2",
+        {"Flux2Pipeline": PipelineClass((T2I, I2I), Pictures.ALL)},
+        {
+            "num_inference_steps": 50,
+            "guidance_scale": 4.0,
+            "width": 1024,
+            "height": 1024,
+            "max_sequence_length": 512,
+        },
+        guidance=Guidance.EMBEDDED,
+        most_images_in=10,
+        vae_hook="flux-2",
+    ),
+    Family(
+        "flux-2-klein",
+        {"Flux2KleinPipeline": PipelineClass((T2I, I2I), Pictures.ALL)},
+        {
+            "num_inference_steps": 50,
+            "guidance_scale": 4.0,
+            "width": 1024,
+            "height": 1024,
+            "max_sequence_length": 512,
+        },
+        variants={"is_distilled": {"num_inference_steps": 4, "guidance_scale": 1.0}},
+        guidance_unless="is_distilled",
+        most_images_in=10,
+        vae_hook="flux-2",
     ),
     Family(
         "z-image",
-        {"ZImagePipeline": Task.TEXT_TO_IMAGE, "ZImageImg2ImgPipeline": Task.IMAGE_TO_IMAGE},
+        _image_pipelines("ZImage"),
         {"num_inference_steps": 9, "guidance_scale": 0.0, "width": 1024, "height": 1024},
+        cfg_above=0.0,
+        latent_shift=True,
     ),
     Family(
         "qwen-image",
@@ -73,6 +189,77 @@ FAMILIES: Final = (
             "width": 1328,
             "height": 1328,
         },
+        guidance=Guidance.TRUE_SCALE,
+    ),
+    Family(
+        "qwen-image-edit",
+        {"QwenImageEditPipeline": PipelineClass((I2I,))},
+        {
+            "num_inference_steps": 50,
+            "true_cfg_scale": 4.0,
+            "negative_prompt": " ",
+            "width": 1024,
+            "height": 1024,
+        },
+        guidance=Guidance.TRUE_SCALE,
+    ),
+    Family(
+        "qwen-image-edit-plus",
+        {"QwenImageEditPlusPipeline": PipelineClass((I2I,), Pictures.ALL)},
+        {
+            "num_inference_steps": 40,
+            "true_cfg_scale": 4.0,
+            "negative_prompt": " ",
+            "width": 1024,
+            "height": 1024,
+        },
+        guidance=Guidance.TRUE_SCALE,
+        most_images_in=3,
+    ),
+    Family(
+        "wan",
+        {
+            "WanPipeline": PipelineClass((T2V,)),
+            # Only a denoiser that takes a time for each frame does both tasks (Wan 2.2, 5B).
+            "WanImageToVideoPipeline": PipelineClass(
+                (I2V,),
+                Pictures.ONE,
+                sibling=True,
+                sibling_if="expand_timesteps",
+            ),
+        },
+        {
+            "num_inference_steps": 50,
+            "guidance_scale": 5.0,
+            "width": 832,
+            "height": 480,
+            "num_frames": 81,
+            "fps": 16.0,
+            "max_sequence_length": 512,
+        },
+        variants={
+            "expand_timesteps": {"width": 1280, "height": 704, "num_frames": 121, "fps": 24.0}
+        },
+        alignment=16,
+        frame_step=4,
+    ),
+    Family(
+        "ltx-video",
+        {
+            "LTXPipeline": PipelineClass((T2V,)),
+            "LTXImageToVideoPipeline": PipelineClass((I2V,), sibling=True),
+            "LTXConditionPipeline": PipelineClass((T2V, I2V), Pictures.ONE, hides=CONDITION),
+        },
+        {
+            "num_inference_steps": 50,
+            "guidance_scale": 3.0,
+            "width": 704,
+            "height": 512,
+            "num_frames": 161,
+            "fps": 25.0,
+        },
+        alignment=32,
+        frame_step=8,
     ),
 )
 
@@ -80,12 +267,21 @@ FAMILIES: Final = (
 UNKNOWN: Final = Family("unknown", {})
 
 
-def siblings_of(pipeline_class: str) -> dict[str, Task]:
-    """The other classes of the family, which take the same components for other tasks."""
-    found = family_of(pipeline_class).pipelines
-    return {name: task for name, task in found.items() if name != pipeline_class}
-
-
 def family_of(pipeline_class: str) -> Family:
     """The family that loads ``pipeline_class``, or ``UNKNOWN``."""
     return next((each for each in FAMILIES if pipeline_class in each.pipelines), UNKNOWN)
+
+
+def class_of(name: str) -> PipelineClass | None:
+    """What the table says of one diffusers class; None where it says nothing."""
+    return family_of(name).pipelines.get(name)
+
+
+def siblings_of(pipeline_class: str) -> dict[str, PipelineClass]:
+    """The classes that take the components of ``pipeline_class`` for other tasks. Only the leading
+    class of a family lends them: its components serve all tasks, those of the others may not.
+    """
+    found = family_of(pipeline_class).pipelines
+    if next(iter(found), "") != pipeline_class:
+        return {}
+    return {name: each for name, each in found.items() if each.sibling}

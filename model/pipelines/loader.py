@@ -9,11 +9,16 @@ import diffusers
 import torch
 from diffusers.utils.logging import disable_progress_bar
 
-from ..contract.sampling import ModelDescription, Task
+from ..contract.sampling import FrameContract, ModelDescription, Task
 from ..errors import ModelNotLoadable
+from ..telemetry.logs import get_logger
 from .defaults import resolve_defaults
-from .families import Family, family_of, siblings_of
+from .families import Family, Guidance, PipelineClass, class_of, family_of, siblings_of
 from .location import ModelFolder
+from .signature import accepted, class_facts, parameters_of, unbatched
+from .vae import adapt_vae
+
+log = get_logger(__name__)
 
 # W11: the least common multiple that the field's models and VAEs accept.
 LEAST_ALIGNMENT: Final = 16
@@ -22,19 +27,13 @@ DTYPES: Final = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-SAMPLING_PARAMETERS: Final = frozenset(
-    {
-        "negative_prompt",
-        "width",
-        "height",
-        "num_inference_steps",
-        "guidance_scale",
-        "true_cfg_scale",
-        "num_images_per_prompt",
-        "strength",
-        "max_sequence_length",
-    }
+# What pipelines call the ratio of pixels to latents, along a side and along time.
+SPATIAL_FACTORS: Final = (
+    "vae_scale_factor",
+    "vae_scale_factor_spatial",
+    "vae_spatial_compression_ratio",
 )
+TEMPORAL_FACTORS: Final = ("vae_scale_factor_temporal", "vae_temporal_compression_ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +63,32 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
     moved = time.perf_counter()
     pipeline.set_progress_bar_config(disable=True)
     family = family_of(folder.pipeline)
-    pipelines = _by_task(pipeline, family, folder.pipeline)
+    own = class_facts(pipeline)
+    registered = class_of(folder.pipeline) is not None
+    if not registered:
+        log.warning("pipeline_not_registered", pipeline=folder.pipeline, tasks=[*own.tasks])
+    adapt_vae(pipeline, family)
+    pipelines = _by_task(pipeline, own, folder.pipeline)
     description = ModelDescription(
         pipeline=folder.pipeline,
         family=family.name,
         tasks=tuple(pipelines),
         defaults=resolve_defaults(folder.path, family, native_size(pipeline)),
-        alignment=alignment(pipeline),
-        accepted={task: _accepted(each) for task, each in pipelines.items()},
-        cancellable="callback_on_step_end" in _parameters(pipeline),
+        alignment=alignment(pipeline, family),
+        accepted={task: accepted(each, task) for task, each in pipelines.items()},
+        cancellable="callback_on_step_end" in parameters_of(pipeline),
         device=str(place),
         dtype=str(kind).removeprefix("torch."),
         revision=folder.revision,
-        guidance_embedded=family.guidance_embedded,
+        guidance_embedded=_guidance_embedded(pipeline, family),
+        own_tasks=len(own.tasks),
+        least_image_side=family.least_image_side,
+        images_in=family.images_in,
+        most_images_in=family.most_images_in,
+        frames=frame_contract(pipeline, family, own.tasks[0]),
+        unbatched=frozenset(task for task, each in pipelines.items() if unbatched(each, task)),
+        cfg_above=family.cfg_above,
+        registered=registered,
         load_seconds={"read": round(read - started, 3), "move": round(moved - read, 3)},
     )
     return LoadedModel(pipelines, description)
@@ -114,20 +126,38 @@ def native_size(pipeline: Any) -> tuple[int, int] | None:
     return None
 
 
-def alignment(pipeline: Any) -> int:
-    """W11: max(16, VAE spatial factor x patch), in pixels."""
-    patch = getattr(getattr(_denoiser(pipeline), "config", None), "patch_size", 1)
+def alignment(pipeline: Any, family: Family) -> int:
+    """W11: max(16, VAE spatial factor x patch, what the family needs), in pixels."""
+    patch = getattr(getattr(_denoiser(pipeline), "config", None), "patch_size", None) or 1
     whole = patch if isinstance(patch, int) else max(patch)
-    return max(LEAST_ALIGNMENT, vae_factor(pipeline) * whole)
+    return max(LEAST_ALIGNMENT, family.alignment, vae_factor(pipeline) * whole)
+
+
+def frame_contract(pipeline: Any, family: Family, task: Task) -> FrameContract | None:
+    """The VAE's own temporal factor, else the family's; None for a model of pictures."""
+    if not task.makes_video:
+        return None
+    return FrameContract(_first(pipeline, TEMPORAL_FACTORS) or family.frame_step or 1)
 
 
 def vae_factor(pipeline: Any) -> int:
     """Pixels for each latent cell, along a side."""
-    return int(getattr(pipeline, "vae_scale_factor", 8))
+    return _first(pipeline, SPATIAL_FACTORS) or 8
+
+
+def _first(pipeline: Any, names: tuple[str, ...]) -> int | None:
+    found = (getattr(pipeline, name, None) for name in names)
+    return next((int(each) for each in found if each), None)
 
 
 def _denoiser(pipeline: Any) -> Any:
     return getattr(pipeline, "unet", None) or getattr(pipeline, "transformer", None)
+
+
+def _guidance_embedded(pipeline: Any, family: Family) -> bool:
+    """Whether ``guidance_scale`` never runs a second pass."""
+    flag = family.guidance_unless
+    return family.guidance is Guidance.EMBEDDED or bool(flag and pipeline.config[flag])
 
 
 def _read(folder: ModelFolder, kind: torch.dtype) -> Any:
@@ -147,41 +177,34 @@ def _read(folder: ModelFolder, kind: torch.dtype) -> Any:
         ) from error
 
 
-def _by_task(pipeline: Any, family: Family, name: str) -> dict[Task, Any]:
-    own = family.pipelines.get(name, _task_by_signature(pipeline))
-    found = {own: pipeline}
-    if own is not Task.TEXT_TO_IMAGE:
-        return found
-    for sibling_class, task in siblings_of(name).items():
+def _by_task(pipeline: Any, own: PipelineClass, name: str) -> dict[Task, Any]:
+    found = dict.fromkeys(own.tasks, pipeline)
+    for sibling_name, known in siblings_of(name).items():
         # Not diffusers' AutoPipeline: its import imports every pipeline there is, for a second.
-        sibling = _sibling(getattr(diffusers, sibling_class), pipeline)
+        kind = getattr(diffusers, sibling_name)
+        if known.sibling_if and not pipeline.config[known.sibling_if]:
+            continue
+        if _lacks(kind, pipeline):
+            continue
+        sibling = _sibling(kind, pipeline)
         sibling.set_progress_bar_config(disable=True)
-        found[task] = sibling
+        found.update(dict.fromkeys(known.tasks, sibling))
     return found
+
+
+def _lacks(kind: Any, pipeline: Any) -> frozenset[str]:
+    """The components that ``kind`` must have and ``pipeline`` has not."""
+    needed = {
+        name
+        for name, each in inspect.signature(kind.__init__).parameters.items()
+        if name != "self" and each.default is inspect.Parameter.empty
+    }
+    lent = {name for name, component in pipeline.components.items() if component is not None}
+    return frozenset(needed - lent - set(kind._optional_components))
 
 
 def _sibling(kind: Any, pipeline: Any) -> Any:
     """Another pipeline of the same components and flags (``requires_safety_checker``, ...)."""
     wanted = inspect.signature(kind.__init__).parameters
-    flags = {name: value for name, value in pipeline.config.items() if name in wanted}
-    return kind(**{**flags, **pipeline.components})
-
-
-def _task_by_signature(pipeline: Any) -> Task:
-    parameters = inspect.signature(pipeline.__call__).parameters
-    needed = {
-        name
-        for name in ("image", "mask_image")
-        if name in parameters and parameters[name].default is inspect.Parameter.empty
-    }
-    if "mask_image" in needed:
-        return Task.INPAINTING
-    return Task.IMAGE_TO_IMAGE if "image" in needed else Task.TEXT_TO_IMAGE
-
-
-def _parameters(pipeline: Any) -> frozenset[str]:
-    return frozenset(inspect.signature(pipeline.__call__).parameters)
-
-
-def _accepted(pipeline: Any) -> frozenset[str]:
-    return _parameters(pipeline) & SAMPLING_PARAMETERS
+    given = {**pipeline.config, **pipeline.components}
+    return kind(**{name: value for name, value in given.items() if name in wanted})

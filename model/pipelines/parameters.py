@@ -9,7 +9,10 @@ from typing import Any, Final
 
 from ..errors import InvalidRequest
 
-FORMATS: Final = ("png", "jpeg", "webp", "raw")
+PICTURE_FORMATS: Final = ("png", "jpeg", "webp", "raw")
+VIDEO_FORMATS: Final = ("mp4", "raw")
+FORMATS: Final = (*dict.fromkeys(PICTURE_FORMATS + VIDEO_FORMATS),)
+MOST_FPS: Final = 240
 LARGEST_SEED: Final = 2**63 - 1
 
 
@@ -109,7 +112,14 @@ PARAMETERS: Final = (
         high=LARGEST_SEED,
         sampling=False,
     ),
-    Parameter("num_images_per_prompt", int, "Pictures for each prompt.", low=1),
+    Parameter("num_images_per_prompt", int, "Pictures, or videos, for each prompt.", low=1),
+    Parameter(
+        "num_frames",
+        int,
+        "Frames of a video. The model's VAE says which numbers there are: see the metadata.",
+        low=1,
+    ),
+    Parameter("fps", float, "Frames that a video shows in a second.", low=1, high=MOST_FPS),
     Parameter(
         "strength", float, "How much of the input picture is drawn anew, 0 to 1.", low=0, high=1
     ),
@@ -117,7 +127,7 @@ PARAMETERS: Final = (
     Parameter(
         "output_format",
         str,
-        "png, jpeg, webp (encoded, BYTES), or raw (UINT8 pixels).",
+        "Of pictures png, jpeg, webp; of videos mp4 (encoded, BYTES). Of both raw (UINT8 pixels).",
         choices=FORMATS,
         sampling=False,
     ),
@@ -146,8 +156,6 @@ def parse_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
         InvalidRequest: a name that is no parameter, or a value out of its bounds.
     """
     for name in given:
-        if name in VIDEO_ONLY:
-            raise InvalidRequest(name, "is for video models, and this one draws pictures")
         if name not in BY_NAME:
             raise InvalidRequest(
                 str(name)[:100], f"is not a parameter; known are {', '.join(BY_NAME)}"

@@ -10,10 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..contract.generation import GenerationRequest, Sampling
-from ..contract.sampling import ModelDescription, Task
+from ..contract.sampling import FrameContract, ModelDescription, Task
 from ..errors import InvalidRequest
 from ..settings import Settings
-from .parameters import BY_NAME, LARGEST_SEED, parse_parameters
+from .parameters import (
+    BY_NAME,
+    LARGEST_SEED,
+    PICTURE_FORMATS,
+    VIDEO_FORMATS,
+    VIDEO_ONLY,
+    parse_parameters,
+)
 
 RANDOM_SEED_BITS: Final = 32
 
@@ -42,6 +49,7 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     _check_texts(ask, settings)
     task = _task(ask, model)
     _check_accepted(ask, values, model, task)
+    _check_pictures(ask, values, model, task)
     defaults = model.defaults.values()
     known: dict[str, Any] = {
         name: values.get(name, defaults.get(name) if name in model.accepted[task] else None)
@@ -49,17 +57,20 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     }
     sampling = Sampling(**{**known, **_size(ask, values, model, settings)})
     _check_steps(sampling, task, settings)
+    _check_frames(sampling, model.frames)
     copies = values.get("num_images_per_prompt", 1)
     negatives = _negatives(ask, model, task)
+    seeds = _seeds(values.get("seed"), len(ask.prompts), copies, settings)
+    _check_all_frames(sampling, len(seeds), settings)
     return GenerationRequest(
         id=ask.id or uuid.uuid4().hex,
         task=task,
         prompts=ask.prompts,
         sampling=sampling,
-        seeds=_seeds(values.get("seed"), len(ask.prompts), copies, settings),
+        seeds=seeds,
         negative_prompts=negatives,
         num_images_per_prompt=copies,
-        images=_spread(ask.images, ask),
+        images=_spread(ask.images, ask) if task not in model.unbatched else ask.images,
         masks=_spread(ask.masks, ask),
         deadline=_deadline(values.get("timeout_s"), settings),
         priority=values.get("priority", 0),
@@ -77,10 +88,11 @@ def takes(model: ModelDescription, task: Task, parameter: str) -> bool:
 
 def guided(sampling: Sampling, negatives: tuple[str, ...] | None, model: ModelDescription) -> bool:
     """Whether diffusers runs the second, unconditional pass: a true scale needs a negative prompt;
-    a plain one does it alone above 1, unless guidance is an input of the denoiser."""
+    a plain one does it alone above the family's bound, unless guidance is an input of the
+    denoiser."""
     if sampling.true_cfg_scale is not None:
         return sampling.true_cfg_scale > 1 and negatives is not None
-    return not model.guidance_embedded and (sampling.guidance_scale or 0.0) > 1
+    return not model.guidance_embedded and (sampling.guidance_scale or 0.0) > model.cfg_above
 
 
 def _check_texts(ask: Ask, settings: Settings) -> None:
@@ -98,23 +110,25 @@ def _check_texts(ask: Ask, settings: Settings) -> None:
                     f"has {len(text)} characters; at most {settings.max_prompt_characters} are "
                     "taken",
                 )
-    for name, found in (
-        ("negative_prompt", ask.negative_prompts),
-        ("image", ask.images or None),
-        ("mask", ask.masks or None),
-    ):
-        if found is not None and len(found) not in (1, len(ask.prompts)):
-            raise InvalidRequest(
-                name, f"has {len(found)} elements for {len(ask.prompts)} prompts; give one or each"
-            )
+    _check_count("negative_prompt", ask.negative_prompts, ask)
+
+
+def _check_count(name: str, found: tuple[Any, ...] | None, ask: Ask) -> None:
+    if found is not None and len(found) not in (1, len(ask.prompts)):
+        raise InvalidRequest(
+            name, f"has {len(found)} elements for {len(ask.prompts)} prompts; give one or each"
+        )
 
 
 def _task(ask: Ask, model: ModelDescription) -> Task:
     if ask.masks and not ask.images:
         raise InvalidRequest("mask", "needs an image")
-    task = Task.TEXT_TO_IMAGE
+    video = model.tasks[0].makes_video
+    task = Task.TEXT_TO_VIDEO if video else Task.TEXT_TO_IMAGE
     if ask.images:
-        task = Task.INPAINTING if ask.masks else Task.IMAGE_TO_IMAGE
+        task = Task.IMAGE_TO_VIDEO if video else Task.IMAGE_TO_IMAGE
+    if ask.masks:
+        task = Task.INPAINTING
     if task in model.tasks:
         return task
     able = ", ".join(model.tasks)
@@ -132,8 +146,45 @@ def _check_accepted(
     for name in values:
         if name == "strength" and not ask.images:
             raise InvalidRequest(name, "needs an image")
+        if name in VIDEO_ONLY and not task.makes_video:
+            raise InvalidRequest(name, "is for video models, and this one draws pictures")
         if not takes(model, task, name):
             raise InvalidRequest(name, f"{model.pipeline} does not take it for {task}")
+
+
+def _check_pictures(
+    ask: Ask, values: Mapping[str, Any], model: ModelDescription, task: Task
+) -> None:
+    """Input pictures: how many, and how large."""
+    if task in model.unbatched:
+        if len(ask.prompts) > 1:
+            raise InvalidRequest(
+                "prompt", f"has {len(ask.prompts)} elements; this model does {task} for one at once"
+            )
+        if len(ask.images) > model.most_images_in:
+            raise InvalidRequest(
+                "image", f"has {len(ask.images)} elements; this model takes {model.most_images_in}"
+            )
+    else:
+        _check_count("image", ask.images or None, ask)
+        _check_same_size(ask)
+    _check_count("mask", ask.masks or None, ask)
+    for picture in ask.images:
+        height, width = picture.shape[:2]
+        if min(height, width) < model.least_image_side:
+            scaled = " once it is scaled" if {"width", "height"} & values.keys() else ""
+            raise InvalidRequest(
+                "image",
+                f"has {width}x{height} pixels{scaled}; this model needs at least "
+                f"{model.least_image_side} along each side",
+            )
+
+
+def _check_same_size(ask: Ask) -> None:
+    if len({each.shape for each in ask.images}) > 1:
+        raise InvalidRequest(
+            "image", "differ in size; name width and height, and they are brought to it"
+        )
 
 
 def _size(
@@ -163,9 +214,30 @@ def _check_steps(sampling: Sampling, task: Task, settings: Settings) -> None:
     if steps > settings.max_steps:
         raise InvalidRequest("num_inference_steps", f"must be at most {settings.max_steps}")
     strength = sampling.strength
-    if task is not Task.TEXT_TO_IMAGE and strength is not None and int(steps * strength) < 1:
+    if task.takes_image and strength is not None and int(steps * strength) < 1:
         raise InvalidRequest(
             "strength", f"{strength:g} of {steps} steps is less than one step; raise either"
+        )
+
+
+def _check_frames(sampling: Sampling, contract: FrameContract | None) -> None:
+    frames = sampling.num_frames
+    if frames is None or contract is None or contract.fits(frames):
+        return
+    below = contract.fitted(frames)
+    raise InvalidRequest(
+        "num_frames",
+        f"must be a multiple of {contract.step}, plus 1, for this model: {below} or "
+        f"{below + contract.step} are nearest to {frames}",
+    )
+
+
+def _check_all_frames(sampling: Sampling, videos: int, settings: Settings) -> None:
+    frames = (sampling.num_frames or 0) * videos
+    if frames > settings.max_frames:
+        raise InvalidRequest(
+            "num_frames",
+            f"{frames} in all {videos} videos; at most {settings.max_frames} are drawn at once",
         )
 
 
@@ -200,3 +272,21 @@ def _deadline(timeout: float | None, settings: Settings) -> float:
     if timeout is not None and timeout > settings.request_timeout:
         raise InvalidRequest("timeout_s", f"must be at most {settings.request_timeout:g}")
     return time.monotonic() + (timeout or settings.request_timeout)
+
+
+def output_format(task: Task, asked: str | None, settings: Settings) -> str:
+    """The format of the answer: what the request says, else the server's default for pictures, and
+    mp4 for videos unless that is raw.
+
+    Raises:
+        InvalidRequest: it is not one of what the task makes.
+    """
+    video = task.makes_video
+    known = VIDEO_FORMATS if video else PICTURE_FORMATS
+    if asked is not None and asked not in known:
+        raise InvalidRequest(
+            "output_format", f"of {'videos' if video else 'pictures'} is one of {', '.join(known)}"
+        )
+    if asked is not None:
+        return asked
+    return settings.output_format if settings.output_format in known else VIDEO_FORMATS[0]

@@ -1,8 +1,10 @@
 """A described model whose facts the tests can count on, and settings with the defaults."""
 
+from dataclasses import replace
+
 import pytest
 
-from model.contract.sampling import ModelDescription, SamplingDefaults, Task
+from model.contract.sampling import FrameContract, ModelDescription, SamplingDefaults, Task
 from model.settings import Settings
 
 PLAIN = frozenset(
@@ -17,7 +19,7 @@ def description() -> ModelDescription:
     return ModelDescription(
         pipeline="StableDiffusionPipeline",
         family="stable-diffusion-1",
-        tasks=tuple(Task),
+        tasks=(Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING),
         defaults=SamplingDefaults(
             width=128, height=64, num_inference_steps=8, guidance_scale=2.0, negative_prompt="ugly"
         ),
@@ -31,6 +33,25 @@ def description() -> ModelDescription:
         device="cpu",
         dtype="float32",
         revision="abc",
+    )
+
+
+@pytest.fixture
+def video_description(description: ModelDescription) -> ModelDescription:
+    """Makes videos of 4k + 1 frames, from a text or from one picture."""
+    knobs = PLAIN | {"num_frames", "fps"}
+    return replace(
+        description,
+        pipeline="SomeVideoPipeline",
+        tasks=(Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO),
+        own_tasks=2,
+        defaults=replace(description.defaults, num_frames=17, fps=16.0),
+        accepted={
+            Task.TEXT_TO_VIDEO: knobs,
+            Task.IMAGE_TO_VIDEO: knobs - {"num_images_per_prompt"},
+        },
+        frames=FrameContract(4),
+        unbatched=frozenset({Task.IMAGE_TO_VIDEO}),
     )
 
 

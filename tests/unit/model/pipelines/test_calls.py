@@ -11,7 +11,9 @@ import torch
 
 from model.contract.generation import GenerationRequest, Sampling
 from model.contract.sampling import Task
+from model.pipelines import families
 from model.pipelines.calls import arguments, compiles, run
+from model.pipelines.families import Family, Pictures, PipelineClass
 
 REQUEST = GenerationRequest(
     id="a",
@@ -139,6 +141,139 @@ def test_steps_are_told_from_1_and_timed() -> None:
     assert len(timings.steps) == 3
     parts = timings.prepare + sum(timings.steps) + timings.decode
     assert parts == pytest.approx(timings.total)
+
+
+def test_steps_are_as_many_as_the_scheduler_makes_of_them() -> None:
+    """Strength takes some away; a scheduler of second order counts most of them twice."""
+    pipeline = FakePipeline(torch.zeros((2, 3, 2, 4)))
+    pipeline._num_timesteps = 5
+    told: list[tuple[int, int]] = []
+    run(pipeline, REQUEST, lambda *step: told.append(step))
+    assert told == [(1, 5), (2, 5), (3, 5)]
+
+
+VIDEO = replace(
+    REQUEST,
+    task=Task.TEXT_TO_VIDEO,
+    sampling=replace(REQUEST.sampling, num_frames=5, fps=16.0, strength=None),
+)
+
+
+class FakeVideoPipeline(FakePipeline):
+    def __call__(  # type: ignore[override]
+        self,
+        prompt: Any = None,
+        num_frames: int = 81,
+        frame_rate: float = 25,
+        num_videos_per_prompt: int = 1,
+        output_type: str = "np",
+    ) -> Any:
+        return SimpleNamespace(frames=self.images)
+
+
+def test_videos_keep_their_frames() -> None:
+    frames = torch.zeros((2, 5, 3, 2, 4))
+    frames[1, 4, 2] = 1.0
+    pixels = run(FakeVideoPipeline(frames), VIDEO, lambda step, of: None).pixels
+    assert pixels.shape == (2, 5, 2, 4, 3)
+    assert (pixels[1, 4] == [0, 0, 255]).all()
+    assert not pixels[0].any()
+    assert not pixels[1, :4].any()
+
+
+def test_a_video_call_gets_its_own_names() -> None:
+    found = arguments(FakeVideoPipeline(None), replace(VIDEO, num_images_per_prompt=2), None)
+    assert found == {
+        "prompt": ["a fox", "a ball"],
+        "num_frames": 5,
+        "frame_rate": 16.0,
+        "num_videos_per_prompt": 2,
+        "output_type": "pt",
+    }
+
+
+class TakesPicture:
+    def __call__(
+        self,
+        prompt: Any,
+        image: Any,
+        mask_image: Any = None,
+        num_images_per_prompt: int = 1,
+        max_area: int = 1,
+        strength: float = 0.5,
+    ) -> None: ...
+
+
+PICTURES = tuple(np.full((2, 4, 3), value, np.uint8) for value in (10, 20))
+WITH_PICTURES = replace(REQUEST, images=PICTURES, num_images_per_prompt=2)
+
+
+def shades(found: Any) -> list[int]:
+    return [each.getpixel((0, 0))[0] for each in found]
+
+
+def test_each_copy_of_a_picture_keeps_its_prompt() -> None:
+    """Some calls order the pictures of several prompts otherwise than the copies of these."""
+    masks = tuple(each[..., 0] for each in PICTURES)
+    found = arguments(TakesPicture(), replace(WITH_PICTURES, masks=masks), None)
+    assert found["prompt"] == ["a fox", "a fox", "a ball", "a ball"]
+    assert shades(found["image"]) == [10, 10, 20, 20]
+    assert [each.getpixel((0, 0)) for each in found["mask_image"]] == [10, 10, 20, 20]
+    assert found["num_images_per_prompt"] == 1
+
+
+@pytest.mark.parametrize("taken", [Pictures.ALL, Pictures.ONE])
+def test_pictures_of_one_prompt_are_a_list_or_a_single_one(
+    monkeypatch: pytest.MonkeyPatch, taken: Pictures
+) -> None:
+    facts = PipelineClass(
+        (Task.IMAGE_TO_IMAGE,), taken, hides=frozenset({"strength"}),
+        fixed={"max_area": lambda sampling: sampling.width * sampling.height},
+    )  # fmt: skip
+    monkeypatch.setattr(families, "FAMILIES", (Family("test", {"TakesPicture": facts}),))
+    one = replace(WITH_PICTURES, prompts=("a fox",))
+    found = arguments(TakesPicture(), one, None)
+    assert found["prompt"] == ["a fox"]
+    assert found["num_images_per_prompt"] == 2
+    if taken is Pictures.ALL:
+        assert shades(found["image"]) == [10, 20]
+    else:
+        assert shades([found["image"]]) == [10]
+    assert found["max_area"] == 8
+    assert "strength" not in found
+
+
+class CountingScheduler:
+    """Keeps something that no call resets."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+
+@pytest.mark.parametrize("broken_by", ["nothing", "callback"])
+def test_w53_every_call_has_a_scheduler_as_it_was_loaded(broken_by: str) -> None:
+    pipeline = FakePipeline(torch.zeros((2, 3, 2, 4)))
+    kept = pipeline.scheduler = CountingScheduler()
+    seen: list[int] = []
+
+    def on_step(step: int, of: int) -> None:
+        seen.append(pipeline.scheduler.used)
+        pipeline.scheduler.used += 1
+
+    def cancelling(step: int, of: int) -> None:
+        on_step(step, of)
+        raise ValueError("cancelled")
+
+    if broken_by == "callback":
+        with pytest.raises(ValueError, match="cancelled"):
+            run(pipeline, REQUEST, cancelling)
+        seen.clear()
+    for _ in range(2):
+        run(pipeline, REQUEST, on_step)
+        assert seen == [0, 1, 2]
+        seen.clear()
+    assert pipeline.scheduler is kept
+    assert kept.used == 0
 
 
 @pytest.mark.parametrize("broken_by", ["pipeline", "callback"])

@@ -6,16 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 
-from model.contract.sampling import Task
+from model.contract.sampling import FrameContract, Task
 from model.embedded import PIPELINE_FOLDER
 from model.errors import ModelNotLoadable
-from model.pipelines.families import UNKNOWN
+from model.pipelines import families
+from model.pipelines.families import UNKNOWN, Family, PipelineClass, family_of
 from model.pipelines.loader import (
     _by_task,
     alignment,
+    frame_contract,
     load,
     native_size,
     resolve_device,
@@ -60,11 +64,34 @@ def test_w11_the_native_size_is_the_denoisers_in_pixels(found: Any, size: Any) -
         (pipeline(transformer={"patch_size": [1, 4, 4]}, vae_scale_factor=8), 32),
         (pipeline(unet={}, vae_scale_factor=32), 32),
         (pipeline(unet={}, vae_scale_factor=2), 16),
+        (pipeline(transformer={"patch_size": None}, vae_scale_factor=8), 16),
+        (pipeline(transformer={"patch_size": [1, 2, 2]}, vae_scale_factor_spatial=16), 32),
+        (pipeline(transformer={"patch_size": 1}, vae_spatial_compression_ratio=32), 32),
         (pipeline(), 16),
     ],
 )
 def test_w11_alignment_is_16_or_what_vae_and_patch_need(found: Any, pixels: int) -> None:
-    assert alignment(found) == pixels
+    assert alignment(found, UNKNOWN) == pixels
+
+
+def test_w11_a_family_may_need_more() -> None:
+    assert alignment(pipeline(vae_spatial_compression_ratio=8), family_of("LTXPipeline")) == 32
+
+
+@pytest.mark.parametrize(
+    ("found", "name", "contract"),
+    [
+        (pipeline(vae_scale_factor_temporal=4), "WanPipeline", FrameContract(4)),
+        (pipeline(vae_temporal_compression_ratio=2), "LTXPipeline", FrameContract(2)),
+        (pipeline(), "LTXPipeline", FrameContract(8)),
+        (pipeline(), "MysteryPipeline", FrameContract(1)),
+    ],
+)
+def test_w11_the_frame_contract_is_the_vaes_or_the_familys(
+    found: Any, name: str, contract: FrameContract
+) -> None:
+    assert frame_contract(found, family_of(name), Task.TEXT_TO_VIDEO) == contract
+    assert frame_contract(found, family_of(name), Task.TEXT_TO_IMAGE) is None
 
 
 def test_a_pipeline_that_does_not_say_has_the_usual_vae() -> None:
@@ -92,29 +119,46 @@ def test_a_gpu_that_is_not_there_is_refused(
         resolve_device(device)
 
 
-class DrawsFromText:
-    def __call__(self, prompt: str, image: Any = None) -> None: ...
+class Lead(DiffusionPipeline):
+    """Lends its components to ``Sibling``."""
+
+    def __init__(self, unet: Any, text_encoder: Any, flag: bool = False) -> None:
+        super().__init__()
+        self.register_modules(unet=unet, text_encoder=text_encoder)
+        self.register_to_config(flag=flag)
 
 
-class DrawsFromPicture:
-    def __call__(self, image: Any, prompt: str = "") -> None: ...
+class Sibling(DiffusionPipeline):
+    _optional_components = ("helper",)
 
-
-class Paints:
-    def __call__(self, prompt: str, image: Any, mask_image: Any) -> None: ...
+    def __init__(self, unet: Any, text_encoder: Any, helper: Any) -> None:
+        super().__init__()
+        self.register_modules(unet=unet, text_encoder=text_encoder, helper=helper)
 
 
 @pytest.mark.parametrize(
-    ("kind", "task"),
+    ("encoder", "flag", "wanted_flag", "offered"),
     [
-        (DrawsFromText, Task.TEXT_TO_IMAGE),
-        (DrawsFromPicture, Task.IMAGE_TO_IMAGE),
-        (Paints, Task.INPAINTING),
+        (True, False, "", True),
+        (False, False, "", False),
+        (True, False, "flag", False),
+        (True, True, "flag", True),
     ],
 )
-def test_an_unknown_pipelines_task_is_what_its_call_requires(kind: type, task: Task) -> None:
-    found = kind()
-    assert _by_task(found, UNKNOWN, kind.__name__) == {task: found}
+def test_w53_a_sibling_is_offered_where_its_components_and_its_flag_are_there(
+    monkeypatch: pytest.MonkeyPatch, encoder: bool, flag: bool, wanted_flag: str, offered: bool
+) -> None:
+    own = PipelineClass((Task.TEXT_TO_IMAGE,))
+    other = PipelineClass((Task.IMAGE_TO_IMAGE,), sibling=True, sibling_if=wanted_flag)
+    family = Family("test", {"Lead": own, "Sibling": other})
+    monkeypatch.setattr(families, "FAMILIES", (family,))
+    monkeypatch.setattr(diffusers, "Sibling", Sibling, raising=False)
+    lead = Lead(torch.nn.Identity(), torch.nn.Identity() if encoder else None, flag)
+    found = _by_task(lead, own, "Lead")
+    assert found.keys() == {Task.TEXT_TO_IMAGE} | ({Task.IMAGE_TO_IMAGE} if offered else set())
+    assert found[Task.TEXT_TO_IMAGE] is lead
+    if offered:
+        assert found[Task.IMAGE_TO_IMAGE].unet is lead.unet
 
 
 def corrupt(weights: bytes) -> bytes:

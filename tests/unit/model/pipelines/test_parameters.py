@@ -14,7 +14,6 @@ from model.pipelines.parameters import (
     FORMATS,
     LARGEST_SEED,
     PARAMETERS,
-    VIDEO_ONLY,
     parse_parameters,
 )
 
@@ -129,12 +128,6 @@ def test_a_long_unknown_name_is_not_echoed_in_full() -> None:
     with pytest.raises(InvalidRequest) as refused:
         parse_parameters({"x" * 10_000: 3})
     assert "x" * 101 not in str(refused.value)
-
-
-@pytest.mark.parametrize("name", VIDEO_ONLY)
-def test_video_parameters_say_why_they_are_refused(name: str) -> None:
-    with pytest.raises(InvalidRequest, match=f"{name}: is for video models"):
-        parse_parameters({name: 1})
 
 
 def test_every_parameter_has_a_tensor_type() -> None:

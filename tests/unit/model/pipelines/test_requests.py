@@ -11,10 +11,11 @@ import pytest
 from model.contract.sampling import ModelDescription, Task
 from model.errors import InvalidRequest
 from model.pipelines.parameters import LARGEST_SEED
-from model.pipelines.requests import Ask, build_request
+from model.pipelines.requests import Ask, build_request, output_format
 from model.settings import Settings
 
 PICTURE = np.zeros((64, 128, 3), np.uint8)
+TALL = np.zeros((100, 128, 3), np.uint8)
 MASK = np.zeros((64, 128), np.uint8)
 
 
@@ -130,9 +131,9 @@ def test_the_task_follows_from_what_goes_in(
 
 
 def test_a_picture_gives_its_size(description: ModelDescription, settings: Settings) -> None:
-    picture = np.zeros((48, 96, 3), np.uint8)
+    picture = np.zeros((80, 96, 3), np.uint8)
     request = build_request(ask(images=(picture,)), description, settings)
-    assert (request.sampling.width, request.sampling.height) == (96, 48)
+    assert (request.sampling.width, request.sampling.height) == (96, 80)
     assert request.shape.image_in
 
 
@@ -156,7 +157,7 @@ def test_a_picture_gives_its_size(description: ModelDescription, settings: Setti
         (ask(max_sequence_length=77), "max_sequence_length", "does not take it"),
         (ask(width=130), "width", "must be a multiple of 16 for this model"),
         (ask(height=1), "height", "must be a multiple of 16"),
-        (ask(images=(PICTURE[:50],)), "height", r"multiple of 16 .*\(the input picture has 50\)"),
+        (ask(images=(TALL,)), "height", r"multiple of 16 .*\(the input picture has 100\)"),
         (ask(width=2048, height=2064), "width", "times height is 4227072 pixels; at most 4194304"),
         (ask(num_inference_steps=1001), "num_inference_steps", "must be at most 1000"),
         (ask(num_inference_steps=10**9), "num_inference_steps", "must be at most 1000"),
@@ -203,6 +204,132 @@ def test_a_task_that_the_model_lacks_is_refused_with_those_it_has(
     error = refused(ask(**given), replace(description, tasks=tasks), settings)
     assert error.field == field
     assert problem in str(error)
+
+
+@pytest.mark.parametrize(
+    ("given", "task"),
+    [({}, Task.TEXT_TO_VIDEO), ({"images": (PICTURE,)}, Task.IMAGE_TO_VIDEO)],
+)
+def test_a_video_models_task_follows_from_what_goes_in(
+    video_description: ModelDescription, settings: Settings, given: dict[str, Any], task: Task
+) -> None:
+    request = build_request(ask(**given), video_description, settings)
+    assert request.task is task
+    assert (request.sampling.num_frames, request.sampling.fps) == (17, 16.0)
+    assert request.shape.frames == 17
+    assert request.pixel_shape == (1, 17, 64, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "problem"),
+    [
+        (ask(num_frames=18), "num_frames", "multiple of 4, plus 1, .*: 17 or 21 are nearest to 18"),
+        (ask(num_frames=2), "num_frames", ": 1 or 5 are nearest to 2"),
+        (ask(num_frames=0), "num_frames", "must be at least 1"),
+        (ask(num_frames=513), "num_frames", "513 in all 1 videos; at most 512"),
+        (ask("a", "b", num_frames=257), "num_frames", "514 in all 2 videos; at most 512"),
+        (ask(fps=0.5), "fps", "must be at least 1"),
+        (ask("a", "b", images=(PICTURE,)), "prompt", "has 2 elements; .* image-to-video for one"),
+        (ask(images=(PICTURE, PICTURE)), "image", "has 2 elements; this model takes 1"),
+        (
+            ask(images=(PICTURE,), num_images_per_prompt=2),
+            "num_images_per_prompt",
+            "SomeVideoPipeline does not take it for image-to-video",
+        ),
+        (ask(images=(PICTURE,), masks=(MASK,)), "mask", "this model does text-to-video, image-to-"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_video_is_named(
+    video_description: ModelDescription, settings: Settings, asked: Ask, field: str, problem: str
+) -> None:
+    error = refused(asked, video_description, settings)
+    assert error.field == field
+    assert re.search(problem, str(error))
+
+
+@pytest.mark.parametrize("name", ["num_frames", "fps"])
+def test_video_parameters_say_why_a_model_of_pictures_refuses_them(
+    description: ModelDescription, settings: Settings, name: str
+) -> None:
+    error = refused(ask(**{name: 5}), description, settings)
+    assert str(error) == f"{name}: is for video models, and this one draws pictures"
+
+
+@pytest.mark.parametrize("shape", [(48, 128), (64, 48)])
+def test_w16_a_picture_below_the_least_side_is_refused(
+    description: ModelDescription, settings: Settings, shape: tuple[int, int]
+) -> None:
+    picture = np.zeros((*shape, 3), np.uint8)
+    error = refused(ask(images=(picture,)), description, settings)
+    assert str(error).startswith(f"image: has {shape[1]}x{shape[0]} pixels; this model needs at le")
+    low = replace(description, least_image_side=48)
+    assert build_request(ask(images=(picture,)), low, settings).images
+
+
+def test_pictures_of_several_prompts_have_one_size(
+    description: ModelDescription, settings: Settings
+) -> None:
+    error = refused(ask("a", "b", images=(PICTURE, PICTURE[:, :64])), description, settings)
+    assert str(error).startswith("image: differ in size; name width and height")
+
+
+def test_a_model_that_sees_several_pictures_takes_them_for_one_prompt(
+    description: ModelDescription, settings: Settings
+) -> None:
+    """They may differ in size, and copies of the one prompt may be asked for."""
+    model = replace(
+        description, unbatched=frozenset({Task.IMAGE_TO_IMAGE}), most_images_in=3
+    )  # fmt: skip
+    pictures = (PICTURE, PICTURE[:, :64], PICTURE)
+    request = build_request(ask(images=pictures, num_images_per_prompt=2), model, settings)
+    assert [each.shape for each in request.images] == [each.shape for each in pictures]
+    assert request.pictures == 2
+    assert (request.sampling.width, request.sampling.height) == (128, 64), "the first one's"
+    assert refused(ask("a", "b", images=pictures), model, settings).field == "prompt"
+    assert refused(ask(images=(PICTURE,) * 4), model, settings).field == "image"
+    assert len(build_request(ask("a", "b"), model, settings).prompts) == 2
+
+
+@pytest.mark.parametrize(("above", "scale", "cfg"), [(0.0, 0.5, True), (0.0, 0.0, False),
+                                                     (1.0, 0.5, False)])  # fmt: skip
+def test_w14_the_guidance_from_which_a_second_pass_runs_is_the_familys(
+    description: ModelDescription, settings: Settings, above: float, scale: float, cfg: bool
+) -> None:
+    request = build_request(
+        ask(guidance_scale=scale), replace(description, cfg_above=above), settings
+    )
+    assert request.cfg is cfg
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "default", "expected"),
+    [
+        (Task.TEXT_TO_IMAGE, None, "png", "png"),
+        (Task.TEXT_TO_IMAGE, None, "webp", "webp"),
+        (Task.TEXT_TO_IMAGE, "jpeg", "png", "jpeg"),
+        (Task.TEXT_TO_VIDEO, None, "png", "mp4"),
+        (Task.IMAGE_TO_VIDEO, None, "raw", "raw"),
+        (Task.TEXT_TO_VIDEO, "raw", "png", "raw"),
+    ],
+)
+def test_videos_and_pictures_have_formats_of_their_own(
+    task: Task, asked: str | None, default: Any, expected: str
+) -> None:
+    assert output_format(task, asked, Settings(output_format=default)) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "problem"),
+    [
+        (Task.TEXT_TO_IMAGE, "mp4", "of pictures is one of png, jpeg, webp, raw"),
+        (Task.TEXT_TO_VIDEO, "png", "of videos is one of mp4, raw"),
+    ],
+)
+def test_a_format_of_the_other_kind_is_refused(
+    settings: Settings, task: Task, asked: str, problem: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=f"output_format: {problem}"):
+        output_format(task, asked, settings)
 
 
 def test_the_prompt_is_never_echoed(description: ModelDescription, settings: Settings) -> None:
