@@ -1,4 +1,5 @@
-"""Encode pictures off the event loop. Pillow releases the interpreter's lock while it compresses.
+"""Encode pictures and videos off the event loop. Pillow and FFmpeg release the interpreter's lock
+while they compress.
 
 PNG carries a ``parameters`` text chunk with model, revision, seed and steps, the way image tools
 of the field read them.
@@ -13,13 +14,21 @@ from typing import Any, Final
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from .video import CONTENT_TYPE, comment, encode_video
+
 # PNG: level 1 is four times as fast as 6 for some percent of size. JPEG, WebP: visually lossless.
 SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "png": {"compress_level": 1},
     "jpeg": {"quality": 95, "subsampling": 0},
     "webp": {"quality": 90, "method": 2},
 }
-CONTENT_TYPES: Final = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+VIDEO: Final = "mp4"
+CONTENT_TYPES: Final = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    VIDEO: CONTENT_TYPE,
+}
 
 
 def encode(pixels: Any, output_format: str, description: Mapping[str, object]) -> bytes:
@@ -27,8 +36,7 @@ def encode(pixels: Any, output_format: str, description: Mapping[str, object]) -
     options = dict(SAVE_OPTIONS[output_format])
     if output_format == "png":
         info = PngInfo()
-        text = ", ".join(f"{name}: {value}" for name, value in description.items())
-        info.add_text("parameters", text)
+        info.add_text("parameters", comment(description))
         options["pnginfo"] = info
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, output_format.upper(), **options)
@@ -42,13 +50,24 @@ class EncodePool:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="encode")
 
     async def encode_all(
-        self, pixels: Any, output_format: str, descriptions: list[dict[str, object]]
+        self,
+        pixels: Any,
+        output_format: str,
+        descriptions: list[dict[str, object]],
+        fps: float = 0.0,
     ) -> list[bytes]:
-        """One encoded picture for each of ``pixels`` [n, height, width, 3], in order."""
+        """One encoded file for each of ``pixels`` [n, height, width, 3], in order; of videos
+        [n, frames, height, width, 3] at ``fps`` frames a second, where the format is mp4."""
         loop = asyncio.get_running_loop()
+
+        def encoded(drawn: Any, description: dict[str, object]) -> bytes:
+            if output_format == VIDEO:
+                return encode_video(drawn, fps, comment(description))
+            return encode(drawn, output_format, description)
+
         jobs = [
-            loop.run_in_executor(self._threads, encode, picture, output_format, description)
-            for picture, description in zip(pixels, descriptions, strict=True)
+            loop.run_in_executor(self._threads, encoded, drawn, description)
+            for drawn, description in zip(pixels, descriptions, strict=True)
         ]
         return list(await asyncio.gather(*jobs))
 

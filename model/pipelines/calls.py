@@ -110,7 +110,9 @@ def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dic
     if not request.images:
         knobs["strength"] = None
     wanted: dict[str, Any] = {
-        call_name(name, known): value for name, value in knobs.items() if name not in facts.hides
+        call_name(name, known) or "": value
+        for name, value in knobs.items()
+        if name not in facts.hides
     }
     wanted |= {
         "prompt": _repeated(request.prompts, repeat),

@@ -16,22 +16,25 @@ from ..errors import ModelNotLoadable
 from .families import Family
 
 BASE: Final = {"width": 512, "height": 512, "num_inference_steps": 30}
+# 17 frames fit every frame contract of the field.
+BASE_VIDEO: Final = {"num_frames": 17, "fps": 16.0}
 NAMES: Final = tuple(each.name for each in fields(SamplingDefaults) if each.name != "sources")
 WHOLE: Final = ("width", "height", "num_inference_steps", "max_sequence_length", "num_frames")
 REAL: Final = ("guidance_scale", "true_cfg_scale", "strength", "fps")
 
 
 def resolve_defaults(
-    folder: Path, family: Family, native_size: tuple[int, int] | None
+    folder: Path, family: Family, native_size: tuple[int, int] | None, video: bool = False
 ) -> SamplingDefaults:
     """Merge the sources. ``native_size`` is (width, height) in pixels, where the denoiser has one.
+    ``video``: the model makes videos.
 
     Raises:
         ModelNotLoadable: a file of the folder is no JSON object, or a value in it is no number.
     """
     implied = dict(zip(("width", "height"), native_size, strict=True)) if native_size else {}
     ranked: list[tuple[str, Mapping[str, Any]]] = [
-        ("base", BASE),
+        ("base", {**BASE, **BASE_VIDEO} if video else BASE),
         (f"family {family.name}", {**family.defaults, **_variant(folder, family)}),
         ("model components", implied),
         ("model folder", _known(folder, "model_index.json")),

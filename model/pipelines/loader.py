@@ -73,7 +73,9 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
         pipeline=folder.pipeline,
         family=family.name,
         tasks=tuple(pipelines),
-        defaults=resolve_defaults(folder.path, family, native_size(pipeline)),
+        defaults=resolve_defaults(
+            folder.path, family, native_size(pipeline), video=own.tasks[0].makes_video
+        ),
         alignment=alignment(pipeline, family),
         accepted={task: accepted(each, task) for task, each in pipelines.items()},
         cancellable="callback_on_step_end" in parameters_of(pipeline),
@@ -206,5 +208,6 @@ def _lacks(kind: Any, pipeline: Any) -> frozenset[str]:
 def _sibling(kind: Any, pipeline: Any) -> Any:
     """Another pipeline of the same components and flags (``requires_safety_checker``, ...)."""
     wanted = inspect.signature(kind.__init__).parameters
-    given = {**pipeline.config, **pipeline.components}
+    optional = dict.fromkeys(kind._optional_components)
+    given = {**optional, **pipeline.config, **pipeline.components}
     return kind(**{name: value for name, value in given.items() if name in wanted})

@@ -28,7 +28,7 @@ def adapt_vae(pipeline: Any, family: Family) -> None:
     Raises:
         GenerationFailed: a VAE that stands in for FLUX.2's returns nothing that can be read.
     """
-    vae = getattr(pipeline, "vae", None)
+    vae: Any = getattr(pipeline, "vae", None)
     if not hasattr(vae, "encode"):
         return
     hook: Hook = HOOKS[family.vae_hook](vae) if family.vae_hook else _as_it_is

@@ -22,7 +22,7 @@ from ..errors import (
     WarmupFailed,
 )
 from ..media.encode import EncodePool
-from ..pipelines.requests import Ask, build_request
+from ..pipelines.requests import Ask, build_request, output_format
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
 from ..telemetry.logs import get_logger
@@ -151,10 +151,11 @@ class Monolith:
     async def _draw_and_encode(self, request: GenerationRequest) -> Generation:
         """The whole way of a user's request: the first PNG of a process is slower, too."""
         generation = await self._queue.submit(request)
-        chosen = self.settings.output_format
+        chosen = output_format(request.task, None, self.settings)
         if chosen != "raw":
             facts: list[dict[str, object]] = [{"seed": seed} for seed in generation.seeds]
-            await self.pool.encode_all(generation.pixels, chosen, facts)
+            fps = request.sampling.fps or 0.0
+            await self.pool.encode_all(generation.pixels, chosen, facts, fps)
         return generation
 
     def _go_on_or_raise(self, error: PlanFailed) -> None:

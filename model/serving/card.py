@@ -6,7 +6,7 @@ from typing import Any, Final
 from .. import __version__
 from ..contract.sampling import ModelDescription, Task
 from ..pipelines.parameters import PARAMETERS
-from ..pipelines.requests import takes
+from ..pipelines.requests import output_format, takes
 from .context import Serving
 
 SERVER_NAME: Final = "kiln"
@@ -20,6 +20,7 @@ IMAGE: Final = "image"
 MASK: Final = "mask"
 TENSOR_INPUTS: Final = (PROMPT, NEGATIVE_PROMPT, IMAGE, MASK)
 GENERATED_IMAGE: Final = "generated_image"
+GENERATED_VIDEO: Final = "generated_video"
 
 
 def server_metadata() -> dict[str, Any]:
@@ -49,15 +50,25 @@ def _takes_tensor(description: ModelDescription, name: str) -> bool:
     if name == MASK:
         return Task.INPAINTING in description.tasks
     if name == IMAGE:
-        return any(task is not Task.TEXT_TO_IMAGE for task in description.tasks)
+        return any(task.takes_image for task in description.tasks)
     return name == PROMPT or any(name in each for each in description.accepted.values())
 
 
-def output_tensors(output_format: str) -> list[dict[str, Any]]:
-    """The output in the default format: encoded pictures, or pixels."""
-    if output_format == "raw":
-        return [{"name": GENERATED_IMAGE, "datatype": "UINT8", "shape": [-1, -1, -1, 3]}]
-    return [{"name": GENERATED_IMAGE, "datatype": "BYTES", "shape": [-1]}]
+def output_tensors(serving: Serving) -> list[dict[str, Any]]:
+    """The output in the default format: encoded pictures or videos, or pixels. Before the model is
+    loaded, that of a model of pictures."""
+    description = serving.role.description
+    task = description.tasks[0] if description else Task.TEXT_TO_IMAGE
+    name = output_name(task)
+    if output_format(task, None, serving.settings) == "raw":
+        frames = [-1] if task.makes_video else []
+        return [{"name": name, "datatype": "UINT8", "shape": [-1, *frames, -1, -1, 3]}]
+    return [{"name": name, "datatype": "BYTES", "shape": [-1]}]
+
+
+def output_name(task: Task) -> str:
+    """The one output tensor of a task."""
+    return GENERATED_VIDEO if task.makes_video else GENERATED_IMAGE
 
 
 def versions(serving: Serving) -> list[str]:
@@ -74,7 +85,7 @@ def model_metadata(serving: Serving) -> dict[str, Any]:
         "versions": versions(serving),
         "platform": PLATFORM,
         "inputs": input_tensors(serving),
-        "outputs": output_tensors(serving.settings.output_format),
+        "outputs": output_tensors(serving),
         "state": str(serving.state.current),
         "failure": str(serving.state.failure) if serving.state.failure else None,
         "degraded": serving.state.degraded,
@@ -91,9 +102,13 @@ def _pipeline(serving: Serving) -> dict[str, Any]:
     return {
         "class": description.pipeline,
         "family": description.family,
+        "registered": description.registered,
         "tasks": [str(each) for each in description.tasks],
         "parameters": {str(task): sorted(names) for task, names in description.accepted.items()},
         "alignment": description.alignment,
+        "frame_step": description.frames.step if description.frames else None,
+        "least_image_side": description.least_image_side,
+        "most_images_in": description.most_images_in,
         "device": description.device,
         "dtype": description.dtype,
         "cancellable": description.cancellable,

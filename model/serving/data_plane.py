@@ -57,5 +57,5 @@ class GatedDataPlane(DataPlane):  # type: ignore[misc]
             "versions": card.versions(self._serving),
             "platform": card.PLATFORM,
             "inputs": card.input_tensors(self._serving),
-            "outputs": card.output_tensors(self._serving.settings.output_format),
+            "outputs": card.output_tensors(self._serving),
         }

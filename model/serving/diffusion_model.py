@@ -11,11 +11,12 @@ import kserve
 from kserve import InferRequest, InferResponse
 
 from ..contract.generation import Generation
+from ..contract.sampling import Shape
 from ..errors import Unsupported
 from . import card
 from .context import Serving
 from .v1_codec import predictions, read_instance
-from .v2_codec import Answer, check_answer, decode, encode
+from .v2_codec import Answer, decode, encode, settled
 
 
 class DiffusionModel(kserve.Model):  # type: ignore[misc]
@@ -61,7 +62,7 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
         return card.input_tensors(self._serving)
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        return card.output_tensors(self._serving.settings.output_format)
+        return card.output_tensors(self._serving)
 
     async def predict(
         self, payload: InferRequest | dict[str, Any], headers: Mapping[str, str] | None = None
@@ -88,26 +89,28 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
         started = time.monotonic()
         ask, answer = await asyncio.to_thread(decode, request, serving.settings)
         wanted = serving.role.prepare(ask)
-        check_answer(answer, wanted)
+        answer = settled(answer, wanted, serving.settings)
         generation = await serving.role.generate(wanted)
         drawn = time.monotonic()
-        pictures = await self._encoded(generation, answer)
+        files = await self._encoded(generation, answer, wanted.sampling.fps)
         encoding = time.monotonic() - drawn
         serving.metrics.stage_seconds.labels("encode").observe(encoding)
         parameters = {
-            **_facts(generation, answer, self._revision),
+            **_facts(generation, answer, self._revision, wanted.sampling.fps),
             "encode_s": round(encoding, 4),
             "total_s": round(time.monotonic() - started, 4),
         }
-        return encode(generation, pictures, answer, parameters, (self.name, self._revision))
+        return encode(generation, files, answer, parameters, (self.name, self._revision))
 
     @property
     def _revision(self) -> str:
         description = self._serving.role.description
         return description.revision if description else ""
 
-    async def _encoded(self, generation: Generation, answer: Answer) -> list[bytes] | None:
-        if answer.output_format == "raw":
+    async def _encoded(
+        self, generation: Generation, answer: Answer, fps: float | None
+    ) -> list[bytes] | None:
+        if answer.output_format is None or answer.output_format == "raw":
             return None
         described: list[dict[str, object]] = [
             {
@@ -120,11 +123,13 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
             for seed in generation.seeds
         ]
         return await self._serving.pool.encode_all(
-            generation.pixels, answer.output_format, described
+            generation.pixels, answer.output_format, described, fps or 0.0
         )
 
 
-def _facts(generation: Generation, answer: Answer, revision: str) -> dict[str, Any]:
+def _facts(
+    generation: Generation, answer: Answer, revision: str, fps: float | None
+) -> dict[str, Any]:
     """The response parameters: scalars only, since the protocol has no others."""
     timings = generation.timings
     return {
@@ -132,6 +137,7 @@ def _facts(generation: Generation, answer: Answer, revision: str) -> dict[str, A
         "num_inference_steps": generation.steps,
         "width": generation.shape.width,
         "height": generation.shape.height,
+        **_video_facts(generation.shape, fps),
         "output_format": answer.output_format,
         "model_revision": revision,
         "batch_size": generation.shape.batch,
@@ -142,6 +148,10 @@ def _facts(generation: Generation, answer: Answer, revision: str) -> dict[str, A
         "decode_s": round(timings.decode, 4),
         **generation.notes,
     }
+
+
+def _video_facts(shape: Shape, fps: float | None) -> dict[str, Any]:
+    return {"num_frames": shape.frames, "fps": fps} if shape.task.makes_video else {}
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:

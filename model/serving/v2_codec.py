@@ -3,6 +3,7 @@ and gRPC alike. What comes out is decided before the model runs.
 """
 
 import base64
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -15,24 +16,37 @@ from ..contract.generation import Generation, GenerationRequest
 from ..errors import InvalidRequest
 from ..media.decode import decode_mask, decode_picture
 from ..pipelines.parameters import BY_NAME
-from ..pipelines.requests import Ask
+from ..pipelines.requests import Ask, output_format
 from ..settings import Settings
-from .card import GENERATED_IMAGE, IMAGE, MASK, NEGATIVE_PROMPT, PROMPT, TENSOR_INPUTS
+from .card import (
+    GENERATED_IMAGE,
+    GENERATED_VIDEO,
+    IMAGE,
+    MASK,
+    NEGATIVE_PROMPT,
+    PROMPT,
+    TENSOR_INPUTS,
+    output_name,
+)
 from .tensors import files, scalar, texts
 
 BINARY_DATA_OUTPUT: Final = "binary_data_output"
 BINARY_DATA: Final = "binary_data"
+OUTPUTS: Final = (GENERATED_IMAGE, GENERATED_VIDEO)
 LARGEST_RAW_JSON: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How the caller wants it. ``binary``: bytes after the JSON (REST) or raw contents (gRPC)."""
+    """How the caller wants it. ``output_format`` and ``output`` (the tensor's name) are None where
+    the request names none. ``binary``: bytes after the JSON (REST) or raw contents (gRPC).
+    """
 
     id: str
-    output_format: str
+    output_format: str | None
     binary: bool
     from_grpc: bool
+    output: str | None = None
 
 
 def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
@@ -46,14 +60,14 @@ def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
     binary = bool(request.from_grpc) or _flag(
         BINARY_DATA_OUTPUT, parameters.pop(BINARY_DATA_OUTPUT, False)
     )
-    binary = _requested_binary(request, binary)
+    output, binary = _requested_output(request, binary)
     for name in set(tensors) - set(TENSOR_INPUTS):
         if name in parameters:
             raise InvalidRequest(name, "is given as a parameter and as a tensor; give one")
         parameters[name] = scalar(tensors[name])
-    output_format = BY_NAME["output_format"].parse(
-        parameters.get("output_format", settings.output_format)
-    )
+    chosen = parameters.get("output_format")
+    if chosen is not None:
+        chosen = BY_NAME["output_format"].parse(chosen)
     size = (_side(parameters, "width"), _side(parameters, "height"))
     pixels = settings.max_pixels
     ask = Ask(
@@ -70,43 +84,51 @@ def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
         size = (ask.images[0].shape[1], ask.images[0].shape[0])
     masks = tuple(decode_mask(each, MASK, pixels, size) for each in _files(tensors, MASK, settings))
     ask = replace(ask, masks=masks)
-    return ask, Answer(ask.id, output_format, binary, bool(request.from_grpc))
+    return ask, Answer(ask.id, chosen, binary, bool(request.from_grpc), output)
 
 
-def check_answer(answer: Answer, request: GenerationRequest) -> None:
-    """Refuse, before the model runs, what could not be sent.
+def settled(answer: Answer, request: GenerationRequest, settings: Settings) -> Answer:
+    """The answer that this request gets. Refuses, before the model runs, what could not be sent.
 
     Raises:
-        InvalidRequest: raw pixels as JSON numbers, by the million.
+        InvalidRequest: a format or an output that the task does not have; raw pixels as JSON
+            numbers, by the million.
     """
-    numbers = request.pictures * request.sampling.width * request.sampling.height * 3
-    if answer.output_format == "raw" and not answer.binary and numbers > LARGEST_RAW_JSON:
+    chosen = output_format(request.task, answer.output_format, settings)
+    output = output_name(request.task)
+    if answer.output not in (None, output):
+        raise InvalidRequest("outputs", f"{request.task} has no {answer.output}, but {output}")
+    numbers = math.prod(request.pixel_shape)
+    if chosen == "raw" and not answer.binary and numbers > LARGEST_RAW_JSON:
+        encoded = "mp4" if request.task.makes_video else "png"
         raise InvalidRequest(
             "output_format",
-            f"raw would be {numbers} JSON numbers; ask for binary_data_output, or for png",
+            f"raw would be {numbers} JSON numbers; ask for binary_data_output, or for {encoded}",
         )
+    return replace(answer, output_format=chosen, output=output)
 
 
 def encode(
     generation: Generation,
-    pictures: list[bytes] | None,
+    files: list[bytes] | None,
     answer: Answer,
     parameters: Mapping[str, Any],
     model: tuple[str, str],
 ) -> InferResponse:
-    """``pictures``: encoded, or None for raw pixels. ``model``: its name and version."""
-    if pictures is None:
+    """``files``: encoded pictures or videos, or None for raw pixels. ``answer``: settled.
+    ``model``: its name and version."""
+    if files is None:
         pixels = generation.pixels
         data: Any = pixels if answer.binary else pixels.ravel().tolist()
-        output = InferOutput(GENERATED_IMAGE, list(pixels.shape), "UINT8", data)
+        output = InferOutput(answer.output, list(pixels.shape), "UINT8", data)
     else:
-        shape = [len(pictures)]
+        shape = [len(files)]
         data = (
-            np.array(pictures, dtype=np.object_)
+            np.array(files, dtype=np.object_)
             if answer.binary
-            else [base64.b64encode(each).decode("ascii") for each in pictures]
+            else [base64.b64encode(each).decode("ascii") for each in files]
         )
-        output = InferOutput(GENERATED_IMAGE, shape, "BYTES", data)
+        output = InferOutput(answer.output, shape, "BYTES", data)
     return InferResponse(
         response_id=generation.id,
         model_name=model[0],
@@ -151,20 +173,23 @@ def _side(parameters: Mapping[str, Any], name: str) -> int | None:
     return min(side, 16_384)
 
 
-def _requested_binary(request: InferRequest, default: bool) -> bool:
-    binary = default
+def _requested_output(request: InferRequest, default: bool) -> tuple[str | None, bool]:
+    """The name of the output that the request asks for, if it does, and whether it is binary."""
+    name, binary = None, default
     for output in request.request_outputs or ():
-        if output.name != GENERATED_IMAGE:
+        if output.name not in OUTPUTS:
             raise InvalidRequest(
-                "outputs", f"there is no {str(output.name)[:100]!r}; known is {GENERATED_IMAGE}"
+                "outputs",
+                f"there is no {str(output.name)[:100]!r}; known are {' and '.join(OUTPUTS)}",
             )
-        for name, value in (output.parameters or {}).items():
-            if name != BINARY_DATA:
-                raise InvalidRequest(
-                    f"outputs[{GENERATED_IMAGE}].{str(name)[:100]}", "is not supported"
-                )
+        if name is not None:
+            raise InvalidRequest("outputs", "has more than the one output that there is")
+        name = str(output.name)
+        for key, value in (output.parameters or {}).items():
+            if key != BINARY_DATA:
+                raise InvalidRequest(f"outputs[{name}].{str(key)[:100]}", "is not supported")
             binary = binary if request.from_grpc else _flag(BINARY_DATA, value)
-    return binary
+    return name, binary
 
 
 def _flag(name: str, value: Any) -> bool:

@@ -48,7 +48,7 @@ def _planned(
     task: Task, steps: int, model: ModelDescription, settings: Settings
 ) -> GenerationRequest:
     size = (model.defaults.height, model.defaults.width)
-    needs_picture = task is not Task.TEXT_TO_IMAGE
+    needs_picture = task.takes_image
     ask = Ask(
         prompts=(PLACEHOLDER,),
         images=(_picture(*size),) if needs_picture else (),

@@ -8,7 +8,7 @@ import pytest
 
 from model.errors import ModelNotLoadable
 from model.pipelines.defaults import BASE, resolve_defaults
-from model.pipelines.families import UNKNOWN, Family
+from model.pipelines.families import UNKNOWN, Family, family_of
 
 FAMILY = Family("test", {}, {"num_inference_steps": 50, "guidance_scale": 7.5, "width": 768})
 
@@ -21,6 +21,23 @@ def test_w10_the_base_is_the_last_resort(tmp_path: Path) -> None:
     found = resolve_defaults(tmp_path, UNKNOWN, None)
     assert found.values() == BASE
     assert found.sources == dict.fromkeys(BASE, "base")
+
+
+def test_w10_a_video_has_frames_and_a_rate(tmp_path: Path) -> None:
+    found = resolve_defaults(tmp_path, UNKNOWN, None, video=True)
+    assert (found.num_frames, found.fps) == (17, 16.0)
+    assert found.sources["num_frames"] == found.sources["fps"] == "base"
+
+
+@pytest.mark.parametrize(("flag", "steps"), [(True, 4), (False, 50), (None, 50), (1, 50)])
+def test_w10_some_defaults_hang_on_a_flag_of_the_pipeline(
+    tmp_path: Path, flag: Any, steps: int
+) -> None:
+    write(tmp_path, "model_index.json", {} if flag is None else {"is_distilled": flag})
+    found = resolve_defaults(tmp_path, family_of("Flux2KleinPipeline"), None)
+    assert found.num_inference_steps == steps
+    assert found.width == 1024
+    assert found.sources["num_inference_steps"] == "family flux-2-klein"
 
 
 def test_w11_the_fallback_size_is_512(tmp_path: Path) -> None:
@@ -89,6 +106,8 @@ def test_w10_other_keys_of_the_folder_are_not_ours(tmp_path: Path) -> None:
         ("true_cfg_scale", False),
         ("strength", {}),
         ("negative_prompt", 3),
+        ("num_frames", 17.0),
+        ("fps", "16"),
     ],
 )
 def test_w10_a_bad_value_is_refused_by_file_and_name(

@@ -113,7 +113,7 @@ def test_truths_may_be_text(known: Any) -> None:
             known.parse(value)
 
 
-@pytest.mark.parametrize("value", ["gif", "PNG", "", "mp4"])
+@pytest.mark.parametrize("value", ["gif", "PNG", "", "MP4"])
 def test_only_the_formats_that_we_write(value: str) -> None:
     with pytest.raises(InvalidRequest, match=f"output_format: must be one of {', '.join(FORMATS)}"):
         parse_parameters({"output_format": value})

@@ -2,6 +2,7 @@
 wrote."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,14 @@ from hypothesis import strategies as st
 from kserve import InferInput, InferRequest
 from kserve.protocol.infer_type import RequestedOutput
 
-from model.contract.generation import Generation, Timings
+from model.contract.generation import Generation, GenerationRequest, Sampling, Timings
 from model.contract.sampling import Shape, Task
 from model.errors import InvalidRequest
 from model.media.encode import encode as encode_picture
-from model.pipelines.parameters import BY_NAME
+from model.pipelines.parameters import BY_NAME, FORMATS
 from model.serving.card import TENSOR_INPUTS
 from model.serving.tensors import DATATYPES
-from model.serving.v2_codec import Answer, decode, encode
+from model.serving.v2_codec import Answer, decode, encode, settled
 from model.settings import Settings
 
 PNG = encode_picture(np.full((16, 32, 3), 99, np.uint8), "png", {})
@@ -65,7 +66,7 @@ def test_any_request_is_read_or_refused(
         assert error.field  # noqa: PT017
     else:
         assert len(ask.images) <= settings.max_images
-        assert answer.output_format in ("png", "jpeg", "webp", "raw")
+        assert answer.output_format in (None, *FORMATS)
 
 
 def test_everything_is_read(settings: Settings) -> None:
@@ -82,7 +83,7 @@ def test_everything_is_read(settings: Settings) -> None:
     assert [each.shape for each in ask.images] == [(16, 32, 3)]
     assert [each.shape for each in ask.masks] == [(16, 32)]
     assert ask.parameters == {"strength": 0.5, "seed": 7}
-    assert answer == Answer("mine", "png", binary=False, from_grpc=False)
+    assert answer == Answer("mine", None, binary=False, from_grpc=False)
 
 
 def test_pictures_and_masks_are_brought_to_one_size(settings: Settings) -> None:
@@ -125,6 +126,7 @@ def test_binary_is_asked_for_by_request_or_output(
         (request(text("image", *[BASE64] * 17)), "image"),
         (request(text("image", BASE64), parameters={"width": 10**9, "height": 10**9}), "width"),
         (request(request_outputs=[RequestedOutput("depth", {})]), "outputs"),
+        (request(request_outputs=[RequestedOutput("generated_video", {})] * 2), "outputs"),
     ],
 )
 def test_refusals_name_the_part(asked: InferRequest, field: str, settings: Settings) -> None:
@@ -146,9 +148,10 @@ def generation(pictures: int) -> Generation:
 @pytest.mark.parametrize("pictures", [1, 3])
 def test_raw_pixels_survive(pictures: int, binary: bool) -> None:
     drawn = generation(pictures)
-    answer = Answer("mine", "raw", binary=binary, from_grpc=False)
+    answer = Answer("mine", "raw", binary, from_grpc=False, output="generated_image")
     found = encode(drawn, None, answer, {}, ("m", "1"))
     (output,) = found.outputs
+    assert output.name == "generated_image"
     assert (output.datatype, output.shape) == ("UINT8", [pictures, 2, 3, 3])
     assert np.array_equal(output.as_numpy(), drawn.pixels)
     assert (found.id, found.model_name, found.model_version) == ("mine", "m", "1")
@@ -157,7 +160,7 @@ def test_raw_pixels_survive(pictures: int, binary: bool) -> None:
 @pytest.mark.parametrize("binary", [True, False])
 @given(encoded=st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=3))
 def test_encoded_pictures_survive(binary: bool, encoded: list[bytes]) -> None:
-    answer = Answer("mine", "png", binary=binary, from_grpc=False)
+    answer = Answer("mine", "png", binary, from_grpc=False, output="generated_image")
     found = encode(generation(len(encoded)), encoded, answer, {}, ("m", "1"))
     (output,) = found.outputs
     assert (output.datatype, output.shape) == ("BYTES", [len(encoded)])
@@ -166,7 +169,59 @@ def test_encoded_pictures_survive(binary: bool, encoded: list[bytes]) -> None:
 
 
 def test_grpc_parameters_hold_no_floats() -> None:
-    answer = Answer("mine", "png", binary=True, from_grpc=True)
+    answer = Answer("mine", "png", True, from_grpc=True, output="generated_image")
     given_parameters = {"total_s": 0.5, "batch_size": 1, "cold_shape": False}
     found = encode(generation(1), [b"x"], answer, given_parameters, ("m", "1"))
     assert found.parameters == {"total_s": "0.5", "batch_size": 1, "cold_shape": False}
+
+
+def wanted(task: Task, frames: int | None = None) -> GenerationRequest:
+    sampling = Sampling(width=512, height=512, num_inference_steps=2, num_frames=frames)
+    return GenerationRequest("mine", task, ("a fox",), sampling, seeds=(1,))
+
+
+@pytest.mark.parametrize(
+    ("task", "frames", "output", "chosen"),
+    [
+        (Task.TEXT_TO_IMAGE, None, "generated_image", "png"),
+        (Task.IMAGE_TO_VIDEO, 9, "generated_video", "mp4"),
+    ],
+)
+def test_the_answer_has_the_tasks_output_and_format(
+    settings: Settings, task: Task, frames: int | None, output: str, chosen: str
+) -> None:
+    open_answer = Answer("mine", None, binary=False, from_grpc=False)
+    found = settled(open_answer, wanted(task, frames), settings)
+    assert (found.output, found.output_format) == (output, chosen)
+    named = replace(open_answer, output=output)
+    assert settled(named, wanted(task, frames), settings) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "field", "problem"),
+    [
+        ({"output": "generated_video"}, Task.TEXT_TO_IMAGE, "outputs", "but generated_image"),
+        ({"output": "generated_image"}, Task.TEXT_TO_VIDEO, "outputs", "but generated_video"),
+        ({"output_format": "mp4"}, Task.TEXT_TO_IMAGE, "output_format", "of pictures is one of"),
+        ({"output_format": "png"}, Task.TEXT_TO_VIDEO, "output_format", "of videos is one of"),
+        ({"output_format": "raw"}, Task.TEXT_TO_VIDEO, "output_format", "7077888 JSON .* for mp4"),
+    ],
+)
+def test_what_the_task_does_not_have_is_refused_before_it_runs(
+    settings: Settings, given: dict[str, str], task: Task, field: str, problem: str
+) -> None:
+    answer = replace(Answer("mine", None, binary=False, from_grpc=False), **given)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match=problem) as caught:
+        settled(answer, wanted(task, 9 if task.makes_video else None), settings)
+    assert caught.value.field == field
+
+
+def test_raw_frames_survive() -> None:
+    frames = np.arange(2 * 5 * 4 * 6 * 3, dtype=np.uint8).reshape(2, 5, 4, 6, 3)
+    drawn = replace(generation(2), pixels=frames)
+    answer = Answer("mine", "raw", True, from_grpc=False, output="generated_video")
+    (output,) = encode(drawn, None, answer, {}, ("m", "1")).outputs
+    assert (output.name, output.datatype, output.shape) == (
+        "generated_video", "UINT8", [2, 5, 4, 6, 3]
+    )  # fmt: skip
+    assert np.array_equal(output.as_numpy(), frames)
