@@ -23,11 +23,12 @@ IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 # The stamp's name holds a checksum of what the environment is made from, and of where it lies.
 STAMP := $(VENV)/.ready-$(shell { pwd; cat constraints/dev.txt pyproject.toml; } | cksum | tr -d ' ')
 
-.PHONY: help setup demo test lint generate verify constraints bench bench-gpu clean
+.PHONY: help setup demo test cluster cluster-down test-cluster lint generate verify constraints \
+	bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## Create .venv with the pinned packages
 
@@ -40,7 +41,16 @@ demo: setup ## Start a server, watch it warm up, draw PROMPT="..." into out/
 	@$(PY) -m demo "$$PROMPT"
 
 test: lint ## Run lint, types, layers, and every test that needs neither root nor a cluster
-	$(PY) -m pytest $(IN_PARALLEL) $(ARGS)
+	$(PY) -m pytest $(IN_PARALLEL) --ignore tests/cluster $(ARGS)
+
+cluster: setup ## Bring up a real API server with KServe on this machine (needs Go once)
+	@$(PY) -m tools.cluster up
+
+cluster-down: setup ## End what `make cluster` brought up; nothing of it stays
+	@$(PY) -m tools.cluster down
+
+test-cluster: setup ## Run the tests on a real API server: ours, or that of KUBECONFIG
+	$(PY) -m pytest tests/cluster $(ARGS)
 
 lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)
 	$(PY) -m ruff check .

@@ -20,6 +20,7 @@ TIERS = {
     "contract": "contract",
     "integration": "integration",
     "integration/families": "families",
+    "cluster": "cluster",
 }
 GPU = "gpu"
 NO_GPU = "no GPU"

@@ -1,0 +1,153 @@
+"""One real cluster for all tests of this tier, and a namespace of its own for each of them.
+
+The cluster is the one that ``KUBECONFIG`` names, or else ours: built where it must be, brought up
+once, and removed with the last test.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import up
+from tests.cluster.support.kubectl import Kubectl
+from tools.cluster import kubectl as built_kubectl
+from tools.cluster import record as records
+from tools.cluster.build import build_all, find_go, unbuilt
+from tools.cluster.errors import GoMissing
+from tools.cluster.places import running_folder
+
+# A first run builds the programs in the first fixture.
+BUILD_SECONDS = 3600
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "KUBECONFIG" not in os.environ:
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS if unbuilt() else 120))
+
+
+def pytest_report_header() -> str:
+    named = os.environ.get("KUBECONFIG")
+    return f"cluster: {named or 'our own'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """``folder`` is None where the cluster is not ours to stop."""
+
+    kubeconfig: Path
+    kubectl: str
+    folder: Path | None
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """Every program is built; the tier is skipped where it cannot be, which CI does not accept."""
+    try:
+        if unbuilt():
+            find_go()
+    except GoMissing as missing:
+        pytest.skip(str(missing))
+    build_all()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A running cluster that the tests may fill."""
+    if named := os.environ.get("KUBECONFIG"):
+        found = shutil.which("kubectl")
+        assert found, (
+            "KUBECONFIG is set, and kubectl is not in PATH: install it, or unset KUBECONFIG"
+        )
+        yield Cluster(Path(named), found, None)
+        return
+    request.getfixturevalue("programs")
+    folder = running_folder() / f"test-{os.getpid()}"
+    up.printed("up", "--folder", str(folder), "--owner", str(os.getpid()))
+    try:
+        record = records.read(folder)
+        assert record
+        kubeconfig = Path(up.printed("kubeconfig", "--folder", str(folder)).strip())
+        yield Cluster(kubeconfig, str(built_kubectl.program(record.layout.built)), folder)
+    finally:
+        up.printed("down", "--folder", str(folder))
+    assert not up.processes_of(folder)
+    assert not folder.exists()
+
+
+@pytest.fixture(scope="session")
+def our_cluster(cluster: Cluster) -> Path:
+    """The folder of a cluster whose programs may be stopped."""
+    if cluster.folder is None:
+        pytest.skip("KUBECONFIG names a cluster that is not ours to stop")
+    return cluster.folder
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl with every right, in the namespace ``default``."""
+    return Kubectl(cluster.kubectl, cluster.kubeconfig, tmp_path_factory.mktemp("kubectl"))
+
+
+@pytest.fixture
+def kubectl(admin: Kubectl) -> Iterator[Kubectl]:
+    """kubectl with every right in a new namespace, which ends with the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    admin.run("create", "namespace", name)
+    yield admin.within(name)
+    # What is in it goes with it. Nobody waits: the next test has its own.
+    admin.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def kserve(admin: Kubectl) -> None:
+    """KServe's manager works in this cluster."""
+    if admin.find("customresourcedefinition", "inferenceservices.serving.kserve.io") is None:
+        pytest.skip("KUBECONFIG names a cluster without KServe")
+
+
+@pytest.fixture
+def service_account(kubectl: Kubectl, tmp_path: Path) -> Callable[..., Kubectl]:
+    """Makes a service account of the test's namespace with the given rules of a Role; kubectl as
+    that account."""
+
+    def make(name: str, rules: list[dict[str, Any]]) -> Kubectl:
+        group = "rbac.authorization.k8s.io"
+        metadata = {"name": name, "namespace": kubectl.namespace}
+        kubectl.apply(
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+            {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": metadata,
+                "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+                "subjects": [{"kind": "ServiceAccount", **metadata}],
+            },
+        )
+        return kubectl.as_service_account(name, tmp_path / f"{name}.kubeconfig")
+
+    return make
+
+
+@pytest.fixture
+def definition(admin: Kubectl) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Adds a CustomResourceDefinition for the time of the test, served when this returns."""
+    with contextlib.ExitStack() as stack:
+
+        def add(body: dict[str, Any]) -> None:
+            name = body["metadata"]["name"]
+            admin.run("create", "-f", "-", text=json.dumps(body))
+            stack.callback(admin.run, "delete", "customresourcedefinition", name, "--wait=false")
+            condition = ("--for=condition=Established", "--timeout=30s")
+            admin.run("wait", *condition, f"customresourcedefinition/{name}")
+
+        yield add

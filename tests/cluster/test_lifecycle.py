@@ -1,0 +1,99 @@
+"""However a cluster ends, nothing of it stays: no process, no folder."""
+
+import contextlib
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cluster.support import up
+from tests.cluster.support.kubectl import Kubectl
+from tests.integration.support.server import wait_until
+from tools.cluster import record as records
+from tools.cluster.programs import API_SERVER, ETCD, KSERVE_MANAGER
+
+pytestmark = pytest.mark.usefixtures("programs")
+
+SECONDS = 60
+
+
+@contextlib.contextmanager
+def starting(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A cluster on its way up; it is at the start of its API server."""
+    process = subprocess.Popen(
+        up.command("up", "--folder", str(folder)), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until(lambda: _pid(folder, API_SERVER.name), "the API server is started", SECONDS)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        up.run("down", "--folder", str(folder))
+
+
+def test_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    with starting(folder) as process:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 130
+        assert "nothing is left running" in said
+        assert not up.processes_of(folder)
+        assert not folder.exists()
+
+
+def test_failed_start_leaves_nothing_and_shows_the_log(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    with starting(folder) as process:
+        # Without its store the API server gives up; so does ours, which is quicker.
+        for name in (ETCD.name, API_SERVER.name):
+            psutil.Process(_pid(folder, name)).kill()
+        _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 1
+        assert f"{API_SERVER.name} ended at its start" in said
+        assert f"{API_SERVER.name}.log ends in:" in said
+        assert not up.processes_of(folder)
+        assert not folder.exists()
+
+
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    result = up.run("up", "--folder", str(tmp_path))
+    assert result.returncode == 1
+    assert f"{tmp_path} is not empty" in result.stderr
+    up.run("down", "--folder", str(tmp_path))
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_status_tells_which_program_ended_and_it_starts_again(
+    our_cluster: Path, kserve: None, kubectl: Kubectl
+) -> None:
+    place = ("--folder", str(our_cluster))
+    assert up.printed("status", *place).count(" healthy") == 4
+
+    up.printed("stop", KSERVE_MANAGER.name, *place)
+    result = up.run("status", *place)
+    assert result.returncode == 1
+    (line,) = [each for each in result.stdout.splitlines() if KSERVE_MANAGER.name in each]
+    assert line.endswith("ended")
+
+    up.printed("start", KSERVE_MANAGER.name, *place)
+    up.printed("status", *place)
+
+
+def test_up_beside_a_running_cluster_only_says_how_to_use_it(our_cluster: Path) -> None:
+    before = records.read(our_cluster)
+    printed = up.printed("up", "--folder", str(our_cluster))
+    assert f"export KUBECONFIG={our_cluster}/admin.kubeconfig" in printed
+    assert records.read(our_cluster) == before
+
+
+def _pid(folder: Path, name: str) -> int:
+    """0 until the program is started."""
+    record = records.read(folder)
+    running = record.processes.get(name) if record else None
+    return running.pid if running else 0

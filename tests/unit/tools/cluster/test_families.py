@@ -1,0 +1,66 @@
+"""What a cached program is called says all that went into it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tools.cluster import families
+from tools.cluster.families import FAMILIES, content_hash, link_flags, version
+from tools.cluster.programs import PROGRAMS
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the Go modules, to be changed."""
+    copy = Path(shutil.copytree(families.MODULES, tmp_path / "programs"))
+    monkeypatch.setattr(families, "MODULES", copy)
+    return copy
+
+
+def test_every_program_is_one_that_its_module_builds() -> None:
+    for program in PROGRAMS:
+        text = (FAMILIES[program.family].source / "go.mod").read_text()
+        tools = {line.rpartition("/")[2] for line in text.splitlines() if "/cmd/" in line}
+        # Go names a program by its folder, and leaves out the version.
+        if "tool go.etcd.io/etcd/server/v3" in text:
+            tools.add("server")
+        assert program.binary in tools
+
+
+def test_version_is_that_of_the_module() -> None:
+    text = (FAMILIES["kubernetes"].source / "go.mod").read_text()
+    found = version(FAMILIES["kubernetes"])
+    assert f"\tk8s.io/kubernetes {found} " in text
+    assert f"-X k8s.io/component-base/version.gitVersion={found}" in link_flags(
+        FAMILIES["kubernetes"]
+    )
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_same_content_has_the_same_hash(name: str, modules: Path) -> None:
+    before = content_hash(FAMILIES[name])
+    (modules / name / "notes.txt").write_text("not part of the build")
+    assert content_hash(FAMILIES[name]) == before
+
+
+@pytest.mark.parametrize("file", ["go.mod", "go.sum"])
+def test_any_change_of_the_pins_is_another_hash(file: str, modules: Path) -> None:
+    before = content_hash(FAMILIES["etcd"])
+    with (modules / "etcd" / file).open("a") as pins:
+        pins.write("\n")
+    assert content_hash(FAMILIES["etcd"]) != before
+
+
+def test_another_machine_needs_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content_hash(FAMILIES["etcd"])
+    monkeypatch.setattr("platform.machine", lambda: "a machine of another kind")
+    assert content_hash(FAMILIES["etcd"]) != before
+
+
+def test_libraries_of_kubernetes_are_of_its_own_version() -> None:
+    text = (FAMILIES["kubernetes"].source / "go.mod").read_text()
+    _, _, minor_and_patch = version(FAMILIES["kubernetes"]).partition(".")
+    replaced = [line for line in text.splitlines() if " => k8s.io/" in line]
+    assert len(replaced) > 30
+    assert all(line.endswith(f" v0.{minor_and_patch}") for line in replaced)

@@ -1,0 +1,153 @@
+"""The test cluster's command line.
+
+python -m tools.cluster up            build what is missing, start, print what to do next
+python -m tools.cluster status        what runs, and whether it works
+python -m tools.cluster kubeconfig    the file's path, for KUBECONFIG
+python -m tools.cluster down          end it and remove everything that it wrote
+python -m tools.cluster stop NAME     end one program, and start NAME again: for drills
+python -m tools.cluster build         only build
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from . import cluster, kubectl
+from . import record as records
+from .build import build_all
+from .errors import ClusterError
+from .programs import PROGRAMS, Program
+from .record import Record
+
+INTERRUPTED = 130
+NEXT = """\
+The cluster is up. Next:
+
+    export KUBECONFIG={kubeconfig}
+    {kubectl} get --raw /version
+    make cluster-down
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    options = _parser().parse_args(arguments)
+    action: Callable[[argparse.Namespace], int] = options.action
+    try:
+        return action(options)
+    except ClusterError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("cluster: interrupted; nothing is left running", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _up(options: argparse.Namespace) -> int:
+    record = records.read(_folder(options))
+    if record is None:
+        record = cluster.up(_folder(options), options.owner)
+    elif not all(each.healthy for each in cluster.standings(record)):
+        raise ClusterError("a cluster is there, and not all of it works: see status, then down")
+    print(
+        NEXT.format(
+            kubeconfig=record.layout.kubeconfig(), kubectl=kubectl.program(record.layout.built)
+        ),
+        end="",
+    )
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    if not cluster.down(_folder(options)):
+        print(f"cluster: none in {_folder(options)}", file=sys.stderr)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    standings = list(cluster.standings(_record(options)))
+    for each in standings:
+        state = "healthy" if each.healthy else "not healthy" if each.pid else "ended"
+        print(f"{each.program.name:24} {each.pid or '-':>8} {state}")
+    return 0 if all(each.healthy for each in standings) else 1
+
+
+def _kubeconfig(options: argparse.Namespace) -> int:
+    print(_record(options).layout.kubeconfig())
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    cluster.stop_program(_record(options), _program(options.program))
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    cluster.stop_program(_record(options), _program(options.program))
+    cluster.start_program(_record(options), _program(options.program))
+    return 0
+
+
+def _build(_: argparse.Namespace) -> int:
+    for folder in build_all().values():
+        print(folder)
+    return 0
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    folder: Path | None = options.folder
+    return folder.resolve() if folder else cluster.default_folder()
+
+
+def _record(options: argparse.Namespace) -> Record:
+    record = records.read(_folder(options))
+    if record is None:
+        raise ClusterError(f"no cluster in {_folder(options)}: make cluster")
+    return record
+
+
+def _program(name: str) -> Program:
+    return next(program for program in PROGRAMS if program.name == name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    actions: dict[str, Callable[[argparse.Namespace], int]] = {
+        "up": _up,
+        "down": _down,
+        "status": _status,
+        "kubeconfig": _kubeconfig,
+        "stop": _stop,
+        "start": _start,
+        "build": _build,
+    }
+    for name, action in actions.items():
+        command = commands.add_parser(name)
+        command.set_defaults(action=action)
+        command.add_argument(
+            "--folder", type=Path, help="of the cluster; without it, one in the user's cache"
+        )
+        if name == "up":
+            command.add_argument(
+                "--owner",
+                type=int,
+                metavar="PID",
+                help="once this process is gone, the next start of a cluster removes this one",
+            )
+        if name in ("stop", "start"):
+            command.add_argument("program", choices=[program.name for program in PROGRAMS])
+    return parser
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Where one cluster has its files and ports: all that its programs must agree on."""
+
+import contextlib
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Everything listens here and is reached here.
+HOST = "127.0.0.1"
+
+PORTS = (
+    "etcd",
+    "etcd-peer",
+    "etcd-health",
+    "apiserver",
+    "controller-manager",
+    "kserve-health",
+    "kserve-webhook",
+)
+
+# Each has a kubeconfig of its own. The first is the one for people and tests.
+USERS = {
+    "admin": ("system:masters",),
+    "system:kube-controller-manager": (),
+    "kserve-manager": ("system:masters",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """``built`` has the folder of each family's programs."""
+
+    folder: Path
+    ports: Mapping[str, int]
+    built: Mapping[str, Path]
+
+    def file(self, name: str) -> Path:
+        """A file of this cluster."""
+        return self.folder / name
+
+    def kubeconfig(self, user: str = "admin") -> Path:
+        """Of one of ``USERS``."""
+        return self.file(f"{user.removeprefix('system:')}.kubeconfig")
+
+    @property
+    def api_server(self) -> str:
+        return f"https://{HOST}:{self.ports['apiserver']}"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that every other one is checked against."""
+        return self.file("authority.crt")
+
+    def fill(self, template: str) -> str:
+        """``template`` with the host, the folder and the ports of this cluster."""
+        names = {name.replace("-", "_"): str(port) for name, port in self.ports.items()}
+        return template.format(host=HOST, folder=self.folder, **names)
+
+
+def free_ports() -> dict[str, int]:
+    """A port for each of ``PORTS`` that nobody has at this moment."""
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in PORTS]
+        for each in held:
+            each.bind((HOST, 0))
+        return {name: int(each.getsockname()[1]) for name, each in zip(PORTS, held, strict=True)}

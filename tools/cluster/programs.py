@@ -1,0 +1,130 @@
+"""The programs of a cluster, in the order of their start: flags and health checks, as data.
+
+``{host}``, ``{folder}`` and the ports of ``layout.PORTS`` are filled in for each cluster. A further
+program (scheduler, kubelet, proxy) is a further entry, and its ports further names there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import kserve
+from .layout import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """``health`` answers 200 when the program works; ``prepare`` runs before it is started."""
+
+    name: str
+    family: str
+    binary: str
+    flags: Mapping[str, str]
+    health: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[Layout], None] | None = None
+
+    def path(self, layout: Layout) -> Path:
+        """The program's file."""
+        return layout.built[self.family] / self.binary
+
+    def command(self, layout: Layout) -> list[str]:
+        """As it is started in one cluster."""
+        flags = [f"--{name}={layout.fill(text)}" for name, text in self.flags.items()]
+        return [str(self.path(layout)), *flags]
+
+
+ETCD = Program(
+    name="etcd",
+    family="etcd",
+    binary="server",
+    flags={
+        "data-dir": "{folder}/etcd",
+        "listen-client-urls": "https://{host}:{etcd}",
+        "advertise-client-urls": "https://{host}:{etcd}",
+        "listen-peer-urls": "http://{host}:{etcd_peer}",
+        "initial-advertise-peer-urls": "http://{host}:{etcd_peer}",
+        "initial-cluster": "default=http://{host}:{etcd_peer}",
+        "listen-metrics-urls": "http://{host}:{etcd_health}",
+        # Whoever can write here has every right in the cluster, so it takes our certificate only.
+        "client-cert-auth": "true",
+        "trusted-ca-file": "{folder}/authority.crt",
+        "cert-file": "{folder}/loopback.crt",
+        "key-file": "{folder}/loopback.key",
+        # What a power cut would lose is a test's.
+        "unsafe-no-fsync": "true",
+        "log-level": "warn",
+    },
+    health="http://{host}:{etcd_health}/health",
+)
+
+API_SERVER = Program(
+    name="kube-apiserver",
+    family="kubernetes",
+    binary="kube-apiserver",
+    flags={
+        "bind-address": "{host}",
+        "advertise-address": "{host}",
+        "secure-port": "{apiserver}",
+        # Endpoints on the loopback are not valid, and nothing inside the cluster calls it yet.
+        "endpoint-reconciler-type": "none",
+        "etcd-servers": "https://{host}:{etcd}",
+        "etcd-cafile": "{folder}/authority.crt",
+        "etcd-certfile": "{folder}/loopback.crt",
+        "etcd-keyfile": "{folder}/loopback.key",
+        "tls-cert-file": "{folder}/loopback.crt",
+        "tls-private-key-file": "{folder}/loopback.key",
+        "client-ca-file": "{folder}/authority.crt",
+        # Rights are real: a test under a service account may do what its roles say.
+        "authorization-mode": "Node,RBAC",
+        "service-account-issuer": "https://kubernetes.default.svc",
+        "service-account-key-file": "{folder}/service-account.pub",
+        "service-account-signing-key-file": "{folder}/service-account.key",
+        "service-cluster-ip-range": "10.0.0.0/24",
+        "allow-privileged": "true",
+        "profiling": "false",
+    },
+    health="https://{host}:{apiserver}/readyz",
+)
+
+CONTROLLER_MANAGER = Program(
+    name="kube-controller-manager",
+    family="kubernetes",
+    binary="kube-controller-manager",
+    flags={
+        "bind-address": "{host}",
+        "secure-port": "{controller_manager}",
+        "tls-cert-file": "{folder}/loopback.crt",
+        "tls-private-key-file": "{folder}/loopback.key",
+        "kubeconfig": "{folder}/kube-controller-manager.kubeconfig",
+        "authentication-kubeconfig": "{folder}/kube-controller-manager.kubeconfig",
+        "authorization-kubeconfig": "{folder}/kube-controller-manager.kubeconfig",
+        # Each controller has its own account and no more than its own rights, as in a real cluster.
+        "use-service-account-credentials": "true",
+        "service-account-private-key-file": "{folder}/service-account.key",
+        "root-ca-file": "{folder}/authority.crt",
+        "cluster-signing-cert-file": "{folder}/authority.crt",
+        "cluster-signing-key-file": "{folder}/authority.key",
+        "leader-elect": "false",
+        "profiling": "false",
+    },
+    health="https://{host}:{controller_manager}/healthz",
+)
+
+KSERVE_MANAGER = Program(
+    name="kserve-manager",
+    family="kserve",
+    binary="manager",
+    flags={
+        "kubeconfig": "{folder}/kserve-manager.kubeconfig",
+        "metrics-addr": "0",
+        "health-probe-addr": "{host}:{kserve_health}",
+        "webhook-port": "{kserve_webhook}",
+    },
+    # It looks for its webhooks' certificate below the temporary folder.
+    environment={"POD_NAMESPACE": kserve.NAMESPACE, "TMPDIR": "{folder}/temporary"},
+    health="http://{host}:{kserve_health}/readyz",
+    prepare=kserve.install,
+)
+
+PROGRAMS = (ETCD, API_SERVER, CONTROLLER_MANAGER, KSERVE_MANAGER)
