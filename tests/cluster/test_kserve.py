@@ -64,6 +64,11 @@ def rendered_container(kubectl: Kubectl) -> dict[str, Any]:
     return dict(container)
 
 
+def pods(kubectl: Kubectl) -> list[dict[str, Any]]:
+    """The predictor's pods, as the API server keeps them."""
+    return list(kubectl.get("pods", "--selector=serving.kserve.io/inferenceservice=fox")["items"])
+
+
 def test_c03_probes_reach_the_pods_as_they_were_given(kubectl: Kubectl) -> None:
     kubectl.apply(inference_service(**PROBES))
     container = rendered_container(kubectl)
@@ -95,14 +100,18 @@ def test_c04_deployment_and_service_are_made_and_owned(kubectl: Kubectl) -> None
 
 def test_c04_a_pod_is_made_and_waits_for_a_node(kubectl: Kubectl) -> None:
     kubectl.apply(inference_service(**PROBES))
-    kubectl.appearing("deployment", WORKLOAD)
-    selector = "--selector=serving.kserve.io/inferenceservice=fox"
-
-    def pods() -> list[dict[str, Any]]:
-        return list(kubectl.get("pods", selector)["items"])
-
-    (pod,) = wait_until(pods, "KServe's Deployment has a pod", 30)
+    (pod,) = wait_until(lambda: pods(kubectl), "KServe's Deployment has a pod", 30)
     assert "nodeName" not in pod["spec"]
+
+
+def test_c04_kserves_own_downloader_is_put_before_the_server(kubectl: Kubectl) -> None:
+    """By its webhook for pods, which sees what KServe's Deployment asks for."""
+    source = {"name": "STORAGE_URI", "value": "hf://kiln/fox"}
+    kubectl.apply(inference_service(**PROBES, env=[source]))
+    (pod,) = wait_until(lambda: pods(kubectl), "KServe's Deployment has a pod", 30)
+    (downloader,) = pod["spec"]["initContainers"]
+    assert downloader["name"] == "storage-initializer"
+    assert downloader["args"] == ["hf://kiln/fox", "/mnt/models"]
 
 
 def test_c04_without_resources_the_webhook_sets_a_memory_limit_that_no_model_fits(

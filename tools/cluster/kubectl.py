@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from .layout import Layout
 # On the server's side, because KServe's definitions are larger than a client may apply.
 APPLY = ("apply", "--server-side", "--field-manager=kiln-test-cluster")
 SECONDS = 120
+ESTABLISHED = (
+    "go-template={{range .items}}{{range .status.conditions}}"
+    '{{if eq .type "Established"}}{{.status}} {{end}}{{end}}{{end}}'
+)
+ESTABLISHED_SECONDS = 60.0
+POLL_SECONDS = 0.2
 
 
 def program(built: Mapping[str, Path]) -> Path:
@@ -27,10 +34,15 @@ def apply(layout: Layout, objects: Iterable[Mapping[str, Any]]) -> None:
 
 
 def apply_files(layout: Layout, files: Sequence[Path]) -> None:
-    """Put definitions of resources into the cluster, and wait until it serves them."""
+    """Put two or more definitions of resources there, and wait until the cluster serves them."""
     named = [part for file in files for part in ("-f", str(file))]
-    run(layout, *APPLY, *named)
-    run(layout, "wait", "--for=condition=Established", "--timeout=60s", *named)
+    names = run(layout, *APPLY, "--output=name", *named).split()
+    deadline = time.monotonic() + ESTABLISHED_SECONDS
+    # `kubectl wait` fails on a definition so new that it has no conditions at all.
+    while run(layout, "get", *names, "--output", ESTABLISHED).count("True") < len(names):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"not served after {ESTABLISHED_SECONDS:g} s: {names}")
+        time.sleep(POLL_SECONDS)
 
 
 def run(layout: Layout, *arguments: str, text: str = "") -> str:

@@ -42,15 +42,19 @@ ETCD = Program(
         "data-dir": "{folder}/etcd",
         "listen-client-urls": "https://{host}:{etcd}",
         "advertise-client-urls": "https://{host}:{etcd}",
-        "listen-peer-urls": "http://{host}:{etcd_peer}",
-        "initial-advertise-peer-urls": "http://{host}:{etcd_peer}",
-        "initial-cluster": "default=http://{host}:{etcd_peer}",
+        "listen-peer-urls": "https://{host}:{etcd_peer}",
+        "initial-advertise-peer-urls": "https://{host}:{etcd_peer}",
+        "initial-cluster": "default=https://{host}:{etcd_peer}",
         "listen-metrics-urls": "http://{host}:{etcd_health}",
         # Whoever can write here has every right in the cluster, so it takes our certificate only.
         "client-cert-auth": "true",
         "trusted-ca-file": "{folder}/authority.crt",
         "cert-file": "{folder}/loopback.crt",
         "key-file": "{folder}/loopback.key",
+        "peer-client-cert-auth": "true",
+        "peer-trusted-ca-file": "{folder}/authority.crt",
+        "peer-cert-file": "{folder}/loopback.crt",
+        "peer-key-file": "{folder}/loopback.key",
         # What a power cut would lose is a test's.
         "unsafe-no-fsync": "true",
         "log-level": "warn",
@@ -119,6 +123,7 @@ KSERVE_MANAGER = Program(
         "kubeconfig": "{folder}/kserve-manager.kubeconfig",
         "metrics-addr": "0",
         "health-probe-addr": "{host}:{kserve_health}",
+        # No flag binds the webhooks to the loopback; they answer whoever reaches this machine.
         "webhook-port": "{kserve_webhook}",
     },
     # It looks for its webhooks' certificate below the temporary folder.
