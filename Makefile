@@ -7,7 +7,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
-CODE := model benchmarks demo tools
+CODE := model controller benchmarks demo tools
 
 # Not ?=: an exported PROMPT would be a shell's own. `make demo PROMPT="..."` overrides it.
 PROMPT = a fox on a yellow background
@@ -58,10 +58,10 @@ lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)
 	$(PY) -m mypy $(CODE) tests/conftest.py
 	$(PY) $(VENV)/bin/lint-imports --no-logo
 
-generate: setup ## Write the generated pages of docs/
+generate: setup ## Write what is made from code: the CRD, its schema, the reference pages
 	$(PY) -m tools.reference
 
-verify: setup ## Fail when a generated page is out of date
+verify: setup ## Fail when a generated file is out of date
 	$(PY) -m tools.reference --check
 
 COMPILE = $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 \

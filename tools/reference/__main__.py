@@ -1,4 +1,4 @@
-"""Write the generated pages, or compare them.
+"""Write the generated files, or compare them.
 
 python -m tools.reference            write
 python -m tools.reference --check    fail when a page differs, and show how
@@ -10,13 +10,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import metrics, protocol, settings
+from . import diffusionservice, metrics, protocol, settings
 
-FOLDER = Path(__file__).parents[2] / "docs/reference"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs/reference"
 
 
 def pages() -> Iterator[tuple[Path, str]]:
-    """Every generated page, and what it should hold."""
+    """Every generated file, and what it should hold."""
+    yield ROOT / "manifests/crd/diffusionservices.yaml", diffusionservice.crd_yaml()
+    yield ROOT / "controller/api/crd.json", diffusionservice.crd_json()
+    yield FOLDER / "diffusionservice.md", diffusionservice.page()
+    yield FOLDER / "diffusionservice.schema.json", diffusionservice.editor_schema()
     yield FOLDER / "settings.md", settings.render()
     yield FOLDER / "metrics.md", metrics.render()
     written = FOLDER / "protocol.md"
