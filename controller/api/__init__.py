@@ -1,3 +1,3 @@
-"""DiffusionService, ``kiln.dev/v1alpha1``: the one source of the CRD, its reference page, the schema
-of editors, and of what the operator reads.
+"""DiffusionService, ``kiln.dev/v1alpha1``: the one source of the CRD, its reference page, the
+schema of editors, and of what the operator reads.
 """

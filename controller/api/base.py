@@ -1,8 +1,8 @@
-"""What all parts of the API share: camelCase on the wire, no unknown fields, rules beside the fields
-that they bind.
+"""What all parts of the API share: camelCase on the wire, no unknown fields, rules beside the
+fields that they bind.
 
-A rule is CEL, which the API server evaluates, and so does ``python -m controller validate``. Its message
-names the field from the top and says how to mend it.
+A rule is CEL, which the API server evaluates, and so does ``python -m controller validate``. Its
+message names the field from the top and says how to mend it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ CORE_FIELDS: Final = "x-kiln-core-fields"
 
 
 class ApiModel(BaseModel):
-    """Frozen, as everything that was read; unknown fields are refused, since they would do nothing."""
+    """Frozen, as everything that was read; unknown fields are refused, since they would do
+    nothing.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -48,7 +50,9 @@ def rules(*several: Rule) -> dict[str, Any]:
 
 
 def core(kind: str, *fields: str) -> dict[str, Any]:
-    """The field holds a type of Kubernetes itself, of which only ``fields`` are let in; none: all."""
+    """The field holds a type of Kubernetes itself, of which only ``fields`` are let in; none:
+    all.
+    """
     return {CORE_TYPE: kind, CORE_FIELDS: list(fields)}
 
 

@@ -1,4 +1,6 @@
-"""The CEL rules of the schema, evaluated by a CEL library. Imported only to validate: it takes a while."""
+"""The CEL rules of the schema, evaluated by a CEL library. Imported only to validate: it takes a
+while.
+"""
 
 from collections.abc import Iterator
 from functools import cache

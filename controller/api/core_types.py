@@ -1,5 +1,5 @@
-"""Schemas of Kubernetes' own types, from the models of its official client, for the fields of ours that
-hold them. Imports that client, so only the generator of the CRD imports this.
+"""Schemas of Kubernetes' own types, from the models of its official client, for the fields of ours
+that hold them. Imports that client, so only the generator of the CRD imports this.
 """
 
 import importlib
@@ -56,4 +56,3 @@ def _allow_numbers(node: Any) -> None:
             each.update(INT_OR_STRING)
         if isinstance(each.get("additionalProperties"), dict):
             each["additionalProperties"] = dict(INT_OR_STRING)
-

@@ -29,8 +29,8 @@ DESCRIPTION: Final = (
 NAME_RULES: Final = (
     Rule(
         "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
-        "metadata.name: must begin with a letter and hold only a-z, 0-9 and '-'; it becomes the name "
-        "of Services",
+        "metadata.name: must begin with a letter and hold only a-z, 0-9 and '-'; it becomes the "
+        "name of Services",
     ),
     Rule(
         f"size(self.metadata.name) <= {names.LONGEST_NAME}",

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import ApiModel, KubernetesName, Rule, rules
 
@@ -39,15 +39,15 @@ class LocalReference(ApiModel):
 class ModelSource(ApiModel):
     """Which model is served, and under which name."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Rule(
                 "!has(self.secretRef) || !(self.uri.startsWith('embedded://') || "
                 "self.uri.startsWith('pvc://'))",
                 "spec.model.secretRef: embedded:// and pvc:// need no credentials; remove it",
             )
         )
-    }
+    )
 
     uri: str = Field(
         "embedded://",
@@ -65,7 +65,8 @@ class ModelSource(ApiModel):
             ),
             Rule(
                 "!self.contains('/../') && !self.endsWith('/..')",
-                "spec.model.uri: '..' would leave the place that it names; write the path without it",
+                "spec.model.uri: '..' would leave the place that it names; write the path "
+                "without it",
             ),
         ),
     )

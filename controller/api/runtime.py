@@ -29,8 +29,8 @@ class Runtime(ApiModel):
         None,
         min_length=1,
         max_length=1024,
-        description="Image of the model server. Without it, the one that the operator was installed "
-        "with; it then stays until this spec changes, whatever becomes of the operator.",
+        description="Image of the model server. Without it, the one that the operator was "
+        "installed with; it then stays until this spec changes, whatever becomes of the operator.",
     )
     image_pull_policy: PullPolicy = Field(
         PullPolicy.IF_NOT_PRESENT, description="When the image is pulled."
@@ -43,8 +43,8 @@ class Runtime(ApiModel):
         json_schema_extra=rules(
             Rule(
                 f"!self.exists(each, each.matches('^--({OWNED})(=|$)'))",
-                "spec.runtime.extraArgs: a flag that the operator sets itself; use the field of the "
-                "spec that stands for it. These are set: "
+                "spec.runtime.extraArgs: a flag that the operator sets itself; use the field of "
+                "the spec that stands for it. These are set: "
                 + " ".join(f"--{each}" for each in sorted(OPERATOR_FLAGS)),
             )
         ),

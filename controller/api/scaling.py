@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import ApiModel, Duration, Rule, rules
 
@@ -27,8 +27,8 @@ class Prometheus(ApiModel):
 class Scaling(ApiModel):
     """How many pods run, by how much work there is."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Rule(
                 "self.min <= self.max",
                 "scaling.min: must not be above scaling.max; lower min or raise max",
@@ -40,19 +40,19 @@ class Scaling(ApiModel):
             ),
             Rule(
                 "self.metric != 'CPU' || !has(self.prometheus)",
-                "scaling.prometheus: has no use with metric CPU; remove it, or choose QueueDepth or "
-                "InFlight",
+                "scaling.prometheus: has no use with metric CPU; remove it, or choose QueueDepth "
+                "or InFlight",
             ),
         )
-    }
+    )
 
     min: int = Field(1, ge=0, le=1000, description="Fewest pods. 0 needs KEDA.")
     max: int = Field(ge=1, le=1000, description="Most pods.")
     metric: ScalingMetric = Field(
         ScalingMetric.QUEUE_DEPTH,
-        description="What is measured. QueueDepth: requests that wait (kiln_queue_depth). InFlight: "
-        "requests accepted and not answered (kiln_requests_in_flight). CPU: percent of the pods' "
-        "CPU requests.",
+        description="What is measured. QueueDepth: requests that wait (kiln_queue_depth). "
+        "InFlight: requests accepted and not answered (kiln_requests_in_flight). CPU: percent of the "
+        "pods' CPU requests.",
     )
     target: int = Field(
         1,

@@ -4,7 +4,7 @@ cannot do yet has no field here.
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from model.contract.roles import Role
 
@@ -44,40 +44,17 @@ class Roles(ApiModel):
         )
 
 
-class Spec(Workload):
-    """What is served, how hot it must be before it says Ready, and on what."""
-
-    model_config = {
-        "json_schema_extra": rules(
-            REPLICAS_OR_SCALING,
-            Rule(
-                "!has(self.warmup.resolutions) || self.warmup.resolutions.all(each, "
-                "int(each.split('x')[0]) * int(each.split('x')[1]) <= self.requests.maxPixels)",
-                "spec.warmup.resolutions: a size has more pixels than spec.requests.maxPixels lets "
-                "requests have; raise maxPixels, or leave the size out",
-            ),
-            Rule(
-                "!has(self.warmup.batchSizes) || self.warmup.batchSizes.all(each, "
-                "each <= self.requests.maxImages)",
-                "spec.warmup.batchSizes: a batch is larger than spec.requests.maxImages lets requests "
-                "be; raise maxImages, or leave the batch size out",
-            ),
-            Rule(
-                "!has(self.roles) || self.warmup.mode != 'Request'",
-                "spec.warmup.mode: Request is not possible with spec.roles, whose router warms up the "
-                "chain itself; set Server or Off",
-            ),
-        )
-    }
+class _Service(ApiModel):
+    """What is said once for all roles. Apart from Spec, so that these fields come first."""
 
     model: ModelSource = Field(
         ModelSource(), description="Which model is served, and under which name."
     )
     backend: Backend = Field(
         Backend.AUTO,
-        description="What the pods are rendered into. KServe: an InferenceService in Standard mode. "
-        "Deployment: a Deployment and a Service, without KServe. Auto: KServe where the cluster has "
-        "it when the service is first seen; that choice then stays.",
+        description="What the pods are rendered into. KServe: an InferenceService in Standard "
+        "mode. Deployment: a Deployment and a Service, without KServe. Auto: KServe where the "
+        "cluster has it when the service is first seen; that choice then stays.",
     )
     runtime: Runtime = Field(Runtime(), description="The program that serves the model.")
     warmup: Warmup = Field(Warmup(), description=str(Warmup.__doc__))
@@ -101,11 +78,36 @@ class Spec(Workload):
     suspend: bool = Field(
         False, description="Scale to zero pods, and keep everything else. false brings them back."
     )
-    network_policy: NetworkPolicy = Field(
-        NetworkPolicy(), description="Who may reach the pods."
-    )
+    network_policy: NetworkPolicy = Field(NetworkPolicy(), description="Who may reach the pods.")
     pod_disruption_budget: PodDisruptionBudget = Field(
         PodDisruptionBudget(),
         description="How many pods may be away at once while nodes are drained.",
     )
     monitoring: Monitoring = Field(Monitoring(), description="Who scrapes the pods' metrics.")
+
+
+class Spec(Workload, _Service):
+    """What is served, how hot it must be before it says Ready, and on what."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            REPLICAS_OR_SCALING,
+            Rule(
+                "!has(self.warmup.resolutions) || self.warmup.resolutions.all(each, "
+                "int(each.split('x')[0]) * int(each.split('x')[1]) <= self.requests.maxPixels)",
+                "spec.warmup.resolutions: a size has more pixels than spec.requests.maxPixels lets "
+                "requests have; raise maxPixels, or leave the size out",
+            ),
+            Rule(
+                "!has(self.warmup.batchSizes) || self.warmup.batchSizes.all(each, "
+                "each <= self.requests.maxImages)",
+                "spec.warmup.batchSizes: a batch is larger than spec.requests.maxImages lets "
+                "requests be; raise maxImages, or leave the batch size out",
+            ),
+            Rule(
+                "!has(self.roles) || self.warmup.mode != 'Request'",
+                "spec.warmup.mode: Request is not possible with spec.roles, whose router warms "
+                "up the chain itself; set Server or Off",
+            ),
+        )
+    )

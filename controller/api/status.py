@@ -51,8 +51,8 @@ class RoleStatus(ApiModel):
 
 
 class Pinned(ApiModel):
-    """The defaults that the pods were rendered with. An upgrade of the operator brings new ones only
-    with the next change of the spec.
+    """The defaults that the pods were rendered with. An upgrade of the operator brings new ones
+    only with the next change of the spec.
     """
 
     generation: int = Field(

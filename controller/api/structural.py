@@ -1,5 +1,5 @@
-"""From pydantic's JSON schema to the structural schema that a CRD needs: no references, no alternatives,
-defaults on each level.
+"""From pydantic's JSON schema to the structural schema that a CRD needs: no references, no
+alternatives, defaults on each level.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,9 @@ class _Converter:
 
     def node(self, given: Object) -> Object:
         node = self._flat(given)
-        made = {key: node[key] for key in KEPT if key in node}
+        made: Object = {key: node[key] for key in KEPT if key in node}
+        if "description" in made:  # a docstring has line breaks
+            made["description"] = " ".join(made["description"].split())
         if CORE_TYPE in node:
             self._add_core(node, made)
         elif "properties" in node:

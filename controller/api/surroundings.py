@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import ApiModel, KubernetesName, Object, Rule, core, rules
 
@@ -26,14 +26,14 @@ class Claim(ApiModel):
 class Cache(ApiModel):
     """Where downloaded weights and compiled code are kept: /var/cache/kiln."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Rule(
                 "!(has(self.emptyDir) && has(self.persistentVolumeClaim))",
                 "spec.cache: emptyDir and persistentVolumeClaim exclude each other; keep one",
             )
         )
-    }
+    )
 
     empty_dir: EmptyDir | None = Field(
         None, description="A folder that each pod starts anew. The default."
@@ -83,5 +83,3 @@ class Monitoring(ApiModel):
         description="Labels of the PodMonitor, by which a Prometheus finds it.",
         json_schema_extra={"maxProperties": 32},
     )
-
-

@@ -36,8 +36,8 @@ Text = Annotated[str, Field(max_length=4096)]
 
 
 class Resources(ApiModel):
-    """What a pod's container asks for and may use. CPU and memory that are not said get defaults, since
-    KServe would limit them to 1 CPU and 2Gi. Naming a GPU makes rollouts ResourceAware.
+    """What a pod's container asks for and may use. CPU and memory that are not said get defaults,
+    since KServe would limit them to 1 CPU and 2Gi. Naming a GPU makes rollouts ResourceAware.
     """
 
     requests: dict[str, str | int] | None = Field(
@@ -121,8 +121,8 @@ class Template(ApiModel):
             **rules(
                 Rule(
                     f"!self.exists(each, each.mountPath in [{_FOLDERS}])",
-                    f"template.volumeMounts: {' '.join(RESERVED_FOLDERS)} are the operator's; mount "
-                    "elsewhere",
+                    f"template.volumeMounts: {' '.join(RESERVED_FOLDERS)} are the operator's; "
+                    "mount elsewhere",
                 )
             ),
         },

@@ -1,5 +1,5 @@
-"""Validate an object as the API server does: unknown fields, types and bounds of the schema, defaults,
-then the CEL rules. The schema is the generated CRD itself, so there is one source.
+"""Validate an object as the API server does: unknown fields, types and bounds of the schema,
+defaults, then the CEL rules. The schema is the generated CRD itself, so there is one source.
 
 What only the cluster knows is not checked: whether a Secret exists, who else has the name, quotas.
 """
@@ -86,7 +86,8 @@ def with_defaults(value: Any, described: Object) -> Any:
 
 def _identity(given: Any) -> Iterator[str]:
     if not isinstance(given, dict):
-        yield f"the document is no object; write apiVersion: {names.API_VERSION} and kind: {names.KIND}"
+        wanted = f"apiVersion: {names.API_VERSION} and kind: {names.KIND}"
+        yield f"the document is no object; write {wanted}"
         return
     for field, wanted in (("apiVersion", names.API_VERSION), ("kind", names.KIND)):
         if given.get(field) != wanted:
@@ -155,7 +156,9 @@ def _fields(value: Object, described: Object, path: str) -> Iterator[str]:
             yield from _structural(each, inner, place)
         elif name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            yield f'{place}: unknown field "{place}"' + (f"; did you mean {near[0]}?" if near else "")
+            yield f'{place}: unknown field "{place}"' + (
+                f"; did you mean {near[0]}?" if near else ""
+            )
         elif each is not None:
             yield from _structural(each, known[name], place)
 

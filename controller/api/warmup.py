@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import ApiModel, Duration, Rule, rules
 
@@ -40,33 +40,33 @@ PLANNED: Final = ("resolutions", "numFrames", "steps", "batchSizes", "tasks")
 
 
 class Warmup(ApiModel):
-    """What is warmed up before a pod says Ready. Without any of it, the server warms up the model's own
-    default size; the first user of that size then pays what the thousandth pays.
+    """What is warmed up before a pod says Ready. Without any of it, the server warms up the
+    model's own default size; the first user of that size then pays what the thousandth pays.
     """
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Rule(
                 "self.mode == 'Server' || !("
                 + " || ".join(f"has(self.{name})" for name in PLANNED)
                 + ")",
-                "spec.warmup: resolutions, numFrames, steps, batchSizes and tasks plan the warmup of "
-                "mode Server; remove them, or set mode: Server",
+                "spec.warmup: resolutions, numFrames, steps, batchSizes and tasks plan the "
+                "warmup of mode Server; remove them, or set mode: Server",
             ),
             Rule(
                 "self.mode == 'Server' || self.unwarmedShapes == 'Allow'",
-                "spec.warmup.unwarmedShapes: Reject would refuse every request when nothing is warmed "
-                "up; set it to Allow, or set mode: Server",
+                "spec.warmup.unwarmedShapes: Reject would refuse every request when nothing is "
+                "warmed up; set it to Allow, or set mode: Server",
             ),
         )
-    }
+    )
 
     mode: WarmupMode = Field(
         WarmupMode.SERVER,
         description="Server: requests that the server builds for itself run before it says Ready. "
-        "Request: a short copy of the first user request runs before it, and Ready comes as soon as "
-        "the model is loaded. Off: nothing runs, and the first user pays. With spec.roles it is the "
-        "router's: it warms up the whole chain, and the workers never warm up alone.",
+        "Request: a short copy of the first user request runs before it, and Ready comes as soon "
+        "as the model is loaded. Off: nothing runs, and the first user pays. With spec.roles it is "
+        "the router's: it warms up the whole chain, and the workers never warm up alone.",
     )
     resolutions: tuple[Resolution, ...] | None = Field(
         None,
@@ -124,6 +124,6 @@ class Warmup(ApiModel):
     unwarmed_shapes: UnwarmedShapes = Field(
         UnwarmedShapes.ALLOW,
         description="What becomes of a request whose size, batch or task was not warmed up. Allow: "
-        "it is served, slower, and its answer says cold_shape. Reject: it gets a 400 that lists the "
-        "shapes that are warm.",
+        "it is served, slower, and its answer says cold_shape. Reject: it gets a 400 that lists "
+        "the shapes that are warm.",
     )

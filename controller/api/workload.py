@@ -1,6 +1,6 @@
 """How many pods, of which size: the same for the service itself and for each of its roles."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import ApiModel, Rule, rules
 from .scaling import Scaling
@@ -16,7 +16,7 @@ REPLICAS_OR_SCALING = Rule(
 class Workload(ApiModel):
     """Pods of one kind."""
 
-    model_config = {"json_schema_extra": rules(REPLICAS_OR_SCALING)}
+    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_OR_SCALING))
 
     replicas: int = Field(1, ge=0, le=1000, description="Number of pods, unless scaling is given.")
     scaling: Scaling | None = Field(
@@ -25,6 +25,4 @@ class Workload(ApiModel):
     resources: Resources = Field(
         Resources(), description="CPU, memory and devices of each pod's container."
     )
-    template: Template = Field(
-        Template(), description="Overrides of the pods' metadata and spec."
-    )
+    template: Template = Field(Template(), description="Overrides of the pods' metadata and spec.")

@@ -20,9 +20,9 @@ INTRODUCTION: Final = f"""# DiffusionService
 
 `apiVersion: {names.API_VERSION}`, `kind: {names.KIND}`; `kubectl get {names.SHORT_NAMES[0]}` for
 short. Everything but `spec` itself has a default: `spec: {{}}` serves the embedded model. Unknown
-fields and values that do not fit are refused when the object is applied, and so are combinations that
-make no sense; [Rules](#rules) lists those. `kubectl explain {names.SHORT_NAMES[0]}.spec` shows the same
-texts as this page.
+fields and values that do not fit are refused when the object is applied, and so are combinations
+that make no sense; [Rules](#rules) lists those. `kubectl explain {names.SHORT_NAMES[0]}.spec`
+shows the same texts as this page.
 
 Durations are written like `90s`, `20m` or `1h30m`. *Kubernetes* marks a field that holds a type of
 Kubernetes' own; `kubectl explain pod.spec` describes those.

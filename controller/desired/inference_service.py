@@ -1,0 +1,59 @@
+"""``serving.kserve.io/v1beta1 InferenceService``, in Standard mode, with a custom predictor (C04).
+
+Custom, because a predictor with a model format and no storageUri would become a multi-model server.
+KServe copies the annotations of an InferenceService into its pods, where a change restarts them:
+only what must be there is there.
+"""
+
+from ..api.base import Object, seconds
+from .deployment import strategy
+from .metadata import child
+from .plan import Part, Plan
+from .pod import pod_template
+
+API_VERSION = "serving.kserve.io/v1beta1"
+KIND = "InferenceService"
+MODE = "serving.kserve.io/deploymentMode"
+AUTOSCALER = "serving.kserve.io/autoscalerClass"
+STOP = "serving.kserve.io/stop"
+
+
+def inference_service(plan: Plan, part: Part) -> Object:
+    """The front. KServe makes its Deployment and Service, named ``NAME-predictor``."""
+    made = child(plan, part, API_VERSION, KIND, part.name)
+    made["metadata"]["annotations"] = _annotations(plan, part)
+    template = pod_template(plan, part)
+    return {
+        **made,
+        "spec": {
+            "predictor": {
+                **_replicas(part),
+                **template["metadata"],
+                "deploymentStrategy": strategy(plan, part),
+                "timeout": seconds(plan.service.spec.requests.timeout),
+                **template["spec"],
+            }
+        },
+    }
+
+
+def _annotations(plan: Plan, part: Part) -> dict[str, str]:
+    # KServe's own autoscaler knows CPU and memory only, so that ours is external to it.
+    autoscaler = "external" if part.workload.scaling else "none"
+    annotations = {MODE: "Standard", AUTOSCALER: autoscaler}
+    if plan.service.spec.suspend:
+        annotations[STOP] = "true"
+    return annotations
+
+
+def _replicas(part: Part) -> Object:
+    """With the autoscaler ``none``, minReplicas is the number of pods; with ``external``, nobody
+    asks.
+    """
+    scaling = part.workload.scaling
+    if scaling is None:
+        return {
+            "minReplicas": part.workload.replicas,
+            "maxReplicas": max(1, part.workload.replicas),
+        }
+    return {"minReplicas": scaling.min, "maxReplicas": scaling.max}
