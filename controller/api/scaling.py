@@ -51,8 +51,8 @@ class Scaling(ApiModel):
     metric: ScalingMetric = Field(
         ScalingMetric.QUEUE_DEPTH,
         description="What is measured. QueueDepth: requests that wait (kiln_queue_depth). "
-        "InFlight: requests accepted and not answered (kiln_requests_in_flight). CPU: percent of the "
-        "pods' CPU requests.",
+        "InFlight: requests accepted and not answered (kiln_requests_in_flight). CPU: percent of "
+        "the pods' CPU requests.",
     )
     target: int = Field(
         1,

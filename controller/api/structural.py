@@ -60,9 +60,9 @@ class _Converter:
         made = self.node(given)
         default = given.get("default")
         if made.get("type") == "object":
-            # The fields below have defaults of their own, which need their parent to be there.
-            if "default" in given and default is not None and "properties" in made:
-                made["default"] = {}
+            # In full, not {}: the API server evaluates the rules on it as it stands.
+            if default is not None and "properties" in made:
+                made["default"] = _defaults(made)
         elif default is not None and default != []:
             made["default"] = default
         return made
@@ -94,6 +94,11 @@ class _Converter:
                 made["x-kubernetes-list-map-keys"] = [LIST_KEYS[kind]]
         else:
             made.update({**inner, "description": made["description"]})
+
+
+def _defaults(described: Object) -> Object:
+    inner = described["properties"].items()
+    return {name: each["default"] for name, each in inner if "default" in each}
 
 
 def without_descriptions(schema: Any) -> Any:

@@ -18,14 +18,14 @@ FOLDER = ROOT / "docs/reference"
 
 def pages() -> Iterator[tuple[Path, str]]:
     """Every generated file, and what it should hold."""
-    yield ROOT / "manifests/crd/diffusionservices.yaml", diffusionservice.crd_yaml()
-    yield ROOT / "controller/api/crd.json", diffusionservice.crd_json()
-    yield FOLDER / "diffusionservice.md", diffusionservice.page()
-    yield FOLDER / "diffusionservice.schema.json", diffusionservice.editor_schema()
     yield FOLDER / "settings.md", settings.render()
     yield FOLDER / "metrics.md", metrics.render()
     written = FOLDER / "protocol.md"
     yield written, protocol.render(written.read_text(encoding="utf-8"))
+    yield ROOT / "manifests/crd/diffusionservices.yaml", diffusionservice.crd_yaml()
+    yield ROOT / "controller/api/crd.json", diffusionservice.crd_json()
+    yield FOLDER / "diffusionservice.md", diffusionservice.page()
+    yield FOLDER / "diffusionservice.schema.json", diffusionservice.editor_schema()
 
 
 def main() -> int:

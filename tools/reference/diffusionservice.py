@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
 from controller.api import names
@@ -31,6 +32,7 @@ Kubernetes' own; `kubectl explain pod.spec` describes those.
 EDITORS: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
+@cache
 def crd() -> Object:
     """The CustomResourceDefinition."""
     return definition(core_schema)
@@ -121,7 +123,7 @@ def _value(described: Object) -> str:
 
 def _default(described: Object) -> str:
     default = described.get("default")
-    return "" if default is None or default == {} else f"`{json.dumps(default)}`"
+    return "" if default is None or isinstance(default, dict) else f"`{json.dumps(default)}`"
 
 
 def _messages(node: Any) -> Iterator[str]:

@@ -9,10 +9,11 @@ from model.settings import Settings
 from tools.reference import metrics, protocol, settings
 from tools.reference.__main__ import pages
 
+PAGES = list(pages())
 
-@pytest.mark.parametrize("place", range(3), ids=["settings", "metrics", "protocol"])
-def test_page_is_up_to_date(place: int) -> None:
-    path, text = list(pages())[place]
+
+@pytest.mark.parametrize(("path", "text"), PAGES, ids=[path.name for path, _ in PAGES])
+def test_page_is_up_to_date(path: Path, text: str) -> None:
     assert path.read_text(encoding="utf-8") == text, "run: make generate"
 
 
