@@ -40,6 +40,11 @@ class InvalidRequest(RequestError):
         self.field = field
 
 
+class ShapeRefused(InvalidRequest):
+    """Nothing is wrong with it, but it is outside of what the warmup has proven, and this server
+    serves nothing else (W40), or has not the memory (W24)."""
+
+
 class UnknownModel(RequestError):
     http_status = 404
     grpc_code = "NOT_FOUND"

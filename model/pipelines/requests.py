@@ -51,8 +51,10 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     _check_accepted(ask, values, model, task)
     _check_pictures(ask, values, model, task)
     defaults = model.defaults.values()
+    # A call that takes no number of steps has one all the same.
+    taken = model.accepted[task] | {"num_inference_steps"}
     known: dict[str, Any] = {
-        name: values.get(name, defaults.get(name) if name in model.accepted[task] else None)
+        name: values.get(name, defaults.get(name) if name in taken else None)
         for name in Sampling.__dataclass_fields__
     }
     sampling = Sampling(**{**known, **_size(ask, values, model, settings)})

@@ -27,10 +27,12 @@ from ..scheduling.queue import RequestQueue
 from ..settings import Settings
 from ..telemetry.logs import get_logger
 from ..telemetry.metrics import Metrics
+from ..warmup.admission import admit
+from ..warmup.ladder import lightened
 from ..warmup.plan import build_plan, first_request_copy
 from ..warmup.progress import Several, visible_progress
 from ..warmup.report import ShapeReport, WarmupReport
-from ..warmup.runner import PlanFailed, Progress, run_plan
+from ..warmup.runner import Course, PlanFailed, Progress, run_plan
 from .server_state import ServerState
 
 log = get_logger(__name__)
@@ -98,11 +100,14 @@ class Monolith:
 
         Raises:
             InvalidRequest: naming the field that is wrong.
+            ShapeRefused: the shape is not warm, and only warm ones are served.
             EngineLost: no model is loaded.
         """
         if self.description is None:
             raise EngineLost("no model is loaded")
-        return build_request(ask, self.description, self.settings)
+        request = build_request(ask, self.description, self.settings)
+        admit(request, self.report, self.settings.unwarmed_shapes)
+        return request
 
     async def generate(self, request: GenerationRequest) -> Generation:
         """Queue and draw one user's request. Cancelling the caller stops it at the next step.
@@ -125,7 +130,9 @@ class Monolith:
 
     async def _execute(self, request: GenerationRequest) -> Generation:
         limit = self.settings.step_timeout
-        if request.warmup:  # a step may compile for as long as its request may take
+        if (
+            request.warmup or self.state.current is State.WARMING
+        ):  # a step may compile for as long as its request may take
             limit = max(limit, self.settings.warmup_request_timeout)
         return await self._engine.generate(request, limit=limit)
 
@@ -136,17 +143,20 @@ class Monolith:
         except InvalidRequest as error:
             raise WarmupFailed(f"the model's own defaults cannot be drawn: {error}") from error
         try:
-            self.report = await run_plan(
-                plan,
-                self._draw_and_encode,
-                self.settings.warmup_request_timeout,
-                self.report,
-                Several(_Recorder(self), visible_progress()),
-            )
+            self.report = await run_plan(plan, self._course(description), self.report)
             self.state.milestone("warm")
+            self.state.degraded = self.report.degraded
         except PlanFailed as error:
             self.report = error.report
             self._go_on_or_raise(error)
+
+    def _course(self, description: ModelDescription) -> Course:
+        return Course(
+            submit=self._draw_and_encode,
+            request_timeout=self.settings.warmup_request_timeout,
+            progress=Several(_Recorder(self), visible_progress()),
+            lighten=lambda request: lightened(request, description, self.settings),
+        )
 
     async def _draw_and_encode(self, request: GenerationRequest) -> Generation:
         """The whole way of a user's request: the first PNG of a process is slower, too."""
@@ -228,6 +238,7 @@ class _Recorder(Progress):
     def shape_done(self, shape: ShapeReport, report: WarmupReport) -> None:
         self._role.report = report
         self._role.metrics.warmup_done.set(report.done)
+        self._role.metrics.warmup_degraded.set(report.degraded_shapes)
         if shape.first_over_steady is not None:
             gauge = self._role.metrics.first_over_steady
             gauge.labels(str(shape.shape)).set(shape.first_over_steady)

@@ -56,6 +56,11 @@ class Metrics:
         self.warmup_failed = Gauge(
             "kiln_warmup_failed", "1 when warmup failed and the server went on.", registry=registry
         )
+        self.warmup_degraded = Gauge(
+            "kiln_warmup_degraded_shapes",
+            "Planned shapes for which memory did not suffice: smaller ones are warm instead.",
+            registry=registry,
+        )
         self.warmup_pass = Gauge(
             "kiln_warmup_pass_seconds",
             "Seconds of each warmup pass.",

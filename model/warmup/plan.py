@@ -1,65 +1,203 @@
-"""Which requests make this model warm (W10 to W14): built from its own sampling defaults, by the
-same builder as users' requests.
+"""Which requests make this model warm (W10 to W18): sizes, frames, batch sizes and tasks from the
+settings, else from the model's own defaults; built by the same builder as users' requests.
 """
 
-from dataclasses import replace
-from typing import Any, Final
-
-import numpy as np
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 from ..contract.generation import GenerationRequest
-from ..contract.sampling import ModelDescription, Task
+from ..contract.sampling import ModelDescription, Shape, Task
+from ..contract.warmup import Resolution
+from ..errors import InvalidRequest, InvalidSettings
 from ..pipelines.requests import Ask, build_request
 from ..settings import Settings
+from . import pictures
+from .checks import check_plan
 
 # W13: some models refuse an empty prompt.
 PLACEHOLDER: Final = "warmup"
 # W12: the first step and later ones take different paths.
 LEAST_STEPS: Final = 2
+# W11: a video of the model's default size takes minutes on every pass.
+LARGEST_VIDEO: Final = Resolution(832, 480)
+MOST_FRAMES: Final = 17
+# Of an input picture, where neither the model nor the settings say: diffusers' own usual default.
+USUAL_STRENGTH: Final = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One shape that shall be warm. ``frames`` is 1 for pictures."""
+
+    task: Task
+    width: int
+    height: int
+    frames: int
+    batch: int
+
+    @classmethod
+    def of(cls, shape: Shape) -> Self:
+        return cls(shape.task, shape.width, shape.height, shape.frames, shape.batch)
+
+    def __str__(self) -> str:
+        frames = f"x{self.frames}" if self.frames > 1 else ""
+        return f"{self.task} {self.width}x{self.height}{frames} batch {self.batch}"
 
 
 def build_plan(model: ModelDescription, settings: Settings) -> tuple[GenerationRequest, ...]:
-    """One request for each shape that must be warm: the model's own task at its default size.
+    """One request for each shape that must be warm.
 
     Raises:
+        InvalidSettings: the settings of the plan do not fit the model.
         InvalidRequest: the model's defaults contradict each other (a size that is not aligned).
     """
-    steps = warmup_steps(model.defaults.num_inference_steps, settings)
-    return (_planned(model.tasks[0], steps, model, settings),)
+    check_plan(model, settings)
+    return tuple(warmup_request(each, model, settings) for each in targets(model, settings))
 
 
-def warmup_steps(asked: int, settings: Settings) -> int:
-    """W12: min(asked, max(warmup_steps, 2))."""
-    return min(asked, max(settings.warmup_steps, LEAST_STEPS))
+def targets(model: ModelDescription, settings: Settings) -> tuple[Target, ...]:
+    """Sizes x frames x batch sizes x tasks, each once; the model's own default shape comes first,
+    so that a failure of the most usual request is told first."""
+    tasks = settings.warmup_tasks or model.tasks[: model.own_tasks]
+    found = itertools.chain.from_iterable(
+        _targets_of(task, batch, model, settings)
+        for batch in settings.warmup_batch_sizes
+        for task in tasks
+    )
+    usual = next(_targets_of(model.tasks[0], 1, model, Settings()))
+    return tuple(sorted(dict.fromkeys(found), key=lambda each: each != usual))
+
+
+def warmup_request(
+    target: Target, model: ModelDescription, settings: Settings
+) -> GenerationRequest:
+    """The request that warms ``target`` up.
+
+    Raises:
+        InvalidSettings: a value from the settings is out of its bounds.
+        InvalidRequest: a default of the model is.
+    """
+    ask = Ask(
+        prompts=(PLACEHOLDER,) * target.batch,
+        parameters=_parameters(target, model, settings),
+        id=f"warmup-{str(target).replace(' ', '-')}",
+        **_negative_prompts(target.task, model, settings),
+        **_inputs(target, model),
+    )
+    try:
+        request = build_request(ask, model, settings)
+    except InvalidRequest as error:
+        if error.field in settings.warmup_sampling_params:
+            raise InvalidSettings(f"warmup_sampling_params: {error}") from error
+        if error.field in ("width", "height", "image") and settings.warmup_resolutions:
+            raise InvalidSettings(f"warmup_resolutions: {target}: {error}") from error
+        raise
+    return replace(request, warmup=True, deadline=None)
+
+
+def warmup_steps(asked: int, settings: Settings, strength: float | None = None) -> int:
+    """W12: min(asked, max(warmup_steps, 2)), and as many more as leave that many where only the
+    part ``strength`` of all steps is run."""
+    run = min(asked, max(settings.warmup_steps, LEAST_STEPS))
+    if not strength:
+        return run
+    return next(steps for steps in itertools.count(run) if int(steps * strength) >= run)
 
 
 def first_request_copy(request: GenerationRequest, settings: Settings) -> GenerationRequest:
     """W06: a bounded copy of a user's request, with an id of its own."""
-    steps = warmup_steps(request.sampling.num_inference_steps, settings)
+    sampling = request.sampling
+    most = sampling.num_inference_steps
+    steps = min(most, warmup_steps(most, settings, sampling.strength))
     return replace(
         request,
         id=f"warmup-{request.id}",
-        sampling=replace(request.sampling, num_inference_steps=steps),
+        sampling=replace(sampling, num_inference_steps=steps),
         warmup=True,
     )
 
 
-def _planned(
-    task: Task, steps: int, model: ModelDescription, settings: Settings
-) -> GenerationRequest:
-    size = (model.defaults.height, model.defaults.width)
-    needs_picture = task.takes_image
-    ask = Ask(
-        prompts=(PLACEHOLDER,),
-        images=(_picture(*size),) if needs_picture else (),
-        masks=(np.full(size, 255, np.uint8),) if task is Task.INPAINTING else (),
-        parameters={"num_inference_steps": steps, "seed": 0},
-        id=f"warmup-{task}",
-    )
-    return replace(build_request(ask, model, settings), warmup=True, deadline=None)
+def takes_size(task: Task, model: ModelDescription) -> bool:
+    """Whether the call takes a size of its own; otherwise the input picture has it."""
+    return model.accepted[task] >= {"width", "height"}
 
 
-def _picture(height: int, width: int) -> Any:
-    """A smooth picture: a flat one would let some encoders divide by a deviation of zero."""
-    ramp = np.linspace(0, 255, width, dtype=np.uint8)
-    return np.repeat(np.tile(ramp, (height, 1))[..., None], 3, axis=2)
+def _targets_of(
+    task: Task, batch: int, model: ModelDescription, settings: Settings
+) -> Iterator[Target]:
+    frames = _frames(task, model, settings)
+    for size in settings.warmup_resolutions or (_default_size(task, model),):
+        # A task that takes one prompt a request has no other batch that could be asked for.
+        yield Target(task, size.width, size.height, frames, _batch(task, batch, model))
+
+
+def _batch(task: Task, batch: int, model: ModelDescription) -> int:
+    return 1 if task in model.unbatched else batch
+
+
+def _default_size(task: Task, model: ModelDescription) -> Resolution:
+    """W11: pictures in full; videos within 832x480 in area, with the model's aspect ratio."""
+    own = Resolution(model.defaults.width, model.defaults.height)
+    if not task.makes_video or own.area <= LARGEST_VIDEO.area:
+        return own
+    return scaled(own, math.sqrt(LARGEST_VIDEO.area / own.area), model.alignment)
+
+
+def scaled(size: Resolution, factor: float, alignment: int) -> Resolution:
+    """Both sides by ``factor``, rounded down to the alignment; at least one unit of it."""
+    sides = (max(1, int(side * factor) // alignment) for side in (size.width, size.height))
+    return Resolution(*(side * alignment for side in sides))
+
+
+def _frames(task: Task, model: ModelDescription, settings: Settings) -> int:
+    """W11: at most 17 unless asked for more; then fitted to what the model can code."""
+    if not task.makes_video or model.frames is None:
+        return 1
+    if settings.warmup_num_frames is not None:
+        return settings.warmup_num_frames
+    return model.frames.fitted(min(model.defaults.num_frames or MOST_FRAMES, MOST_FRAMES))
+
+
+def _parameters(target: Target, model: ModelDescription, settings: Settings) -> dict[str, Any]:
+    accepted = model.accepted[target.task]
+    overrides = {
+        name: value for name, value in settings.warmup_sampling_params.items() if name in accepted
+    }
+    overrides.pop("negative_prompt", None)
+    found: dict[str, Any] = {"width": target.width, "height": target.height, "seed": 0, **overrides}
+    strength = None
+    if "strength" in accepted and (target.task.takes_image or target.task is Task.VIDEO_TO_VIDEO):
+        strength = overrides.get("strength", model.defaults.strength) or USUAL_STRENGTH
+        found["strength"] = strength
+    if target.task.makes_video and "num_frames" in accepted:
+        found["num_frames"] = target.frames
+    # Some calls have a fixed number of steps.
+    if "num_inference_steps" in accepted:
+        asked = model.defaults.num_inference_steps
+        found["num_inference_steps"] = warmup_steps(asked, settings, strength)
+    return found
+
+
+def _negative_prompts(task: Task, model: ModelDescription, settings: Settings) -> dict[str, Any]:
+    text = settings.warmup_sampling_params.get("negative_prompt")
+    if text is None or "negative_prompt" not in model.accepted[task]:
+        return {}
+    return {"negative_prompts": (text,)}
+
+
+def _inputs(target: Target, model: ModelDescription) -> dict[str, Any]:
+    """W15, W16: what the task takes besides the prompt. A user's picture has, or is brought to, the
+    size of the output, and so has this one; a call that takes a size may see a larger one."""
+    if not target.task.takes_image:
+        return {}
+    height, width = target.height, target.width
+    if takes_size(target.task, model):
+        least = max(pictures.LEAST_SIDE, model.least_image_side)
+        height, width = max(height, least), max(width, least)
+    found: dict[str, Any] = {"images": (pictures.picture(height, width),) * model.images_in}
+    if target.task is Task.INPAINTING:
+        found["masks"] = (pictures.mask(height, width),)
+    return found

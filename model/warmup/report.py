@@ -11,6 +11,9 @@ from ..contract.warmup import WarmupMode
 class ShapeReport:
     """``passes``: seconds of each, in order. ``compiles``: graphs compiled in each. ``settled``:
     the last pass was within tolerance of the one before. ``steps``: steps a pass.
+    ``asked``: the planned shape, where memory sufficed only for a smaller one (W24).
+    ``real_passes`` and ``real_compiles``: the same of the passes that ran as a user's request
+    would, where the server compiles (W17).
     """
 
     shape: Shape
@@ -19,10 +22,18 @@ class ShapeReport:
     compiles: tuple[int, ...] = ()
     settled: bool = False
     failure: str | None = None
+    asked: Shape | None = None
+    real_passes: tuple[float, ...] = ()
+    real_compiles: tuple[int, ...] = ()
 
     @property
     def proven(self) -> bool:
         return bool(self.passes) and self.failure is None
+
+    @property
+    def degraded(self) -> bool:
+        """A smaller shape than the planned one is warm."""
+        return self.proven and self.asked is not None
 
     @property
     def first_over_steady(self) -> float | None:
@@ -36,9 +47,13 @@ class ShapeReport:
             "steps": self.steps,
             "passes": [round(each, 4) for each in self.passes],
             "compiles": list(self.compiles),
+            "real_passes": [round(each, 4) for each in self.real_passes],
+            "real_compiles": list(self.real_compiles),
             "settled": self.settled,
             "proven": self.proven,
             "first_over_steady": self.first_over_steady,
+            "degraded": self.degraded,
+            "asked": str(self.asked) if self.asked else None,
             "failure": self.failure,
         }
 
@@ -63,6 +78,18 @@ class WarmupReport:
     def proven_shapes(self) -> frozenset[Shape]:
         return frozenset(each.shape for each in self.shapes if each.proven)
 
+    @property
+    def degraded(self) -> str | None:
+        """Which shapes were shrunk to fit into memory, in words; None where none was."""
+        shrunk = [f"{each.asked} to {each.shape}" for each in self.shapes if each.degraded]
+        if not shrunk:
+            return None
+        return f"no memory for {len(shrunk)} of {self.of} planned shapes: {'; '.join(shrunk[:8])}"
+
+    @property
+    def degraded_shapes(self) -> int:
+        return sum(1 for each in self.shapes if each.degraded)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "mode": self.mode,
@@ -71,6 +98,7 @@ class WarmupReport:
             "of": self.of,
             "eta_s": self.eta_s,
             "seconds": round(self.seconds, 3),
+            "degraded_shapes": self.degraded_shapes,
             "shapes": [each.as_json() for each in self.shapes],
             "failure": self.failure,
         }

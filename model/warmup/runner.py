@@ -1,12 +1,14 @@
-"""Run a plan and prove each shape (W20, W22, W23). Fails closed: the first error ends it."""
+"""Run a plan and prove each shape (W20, W22, W23). Fails closed: the first error ends it, but for
+want of memory, for which a smaller shape is tried (W24).
+"""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from ..contract.generation import Generation, GenerationRequest
-from ..errors import DeadlineExceeded, RequestError, WarmupFailed
+from ..errors import DeadlineExceeded, OutOfMemory, RequestError, WarmupFailed
 from ..telemetry.logs import get_logger
 from .report import ShapeReport, WarmupReport
 
@@ -17,8 +19,14 @@ log = get_logger(__name__)
 RELATIVE_TOLERANCE: Final = 0.10
 ABSOLUTE_TOLERANCE: Final = 0.005
 MOST_PASSES: Final = 4
+# W24: smaller shapes that are tried for one that does not fit.
+MOST_RETRIES: Final = 3
+# W17: what a user might write; and how often it is repeated where it still compiles.
+REAL_PROMPT: Final = "A detailed image."
+MOST_REAL_PASSES: Final = 2
 
 Submit = Callable[[GenerationRequest], Awaitable[Generation]]
+Lighten = Callable[[GenerationRequest], GenerationRequest | None]
 
 
 class Progress(Protocol):
@@ -31,37 +39,6 @@ class Progress(Protocol):
     def shape_done(self, shape: ShapeReport, report: WarmupReport) -> None: ...
 
 
-async def run_plan(
-    plan: Sequence[GenerationRequest],
-    submit: Submit,
-    request_timeout: float,
-    report: WarmupReport,
-    progress: Progress,
-) -> WarmupReport:
-    """Run every shape until it is steady. ``submit`` is the way that users' requests take.
-
-    Raises:
-        WarmupFailed: with the shape and the reason; its ``report`` holds what was reached.
-    """
-    started = time.monotonic()
-    report = replace(report, of=len(plan))
-    for request in plan:
-        progress.shape_started(request, report)
-        shape = await _prove(request, submit, request_timeout, progress)
-        report = replace(
-            report,
-            shapes=(*report.shapes, shape),
-            seconds=time.monotonic() - started,
-            failure=shape.failure,
-        )
-        left = len(plan) - report.done
-        report = replace(report, eta_s=round(report.seconds / report.done * left, 1))
-        progress.shape_done(shape, report)
-        if shape.failure is not None:
-            raise PlanFailed(f"warmup of {shape.shape} failed: {shape.failure}", report)
-    return report
-
-
 class PlanFailed(WarmupFailed):
     """Carries the report of how far it came."""
 
@@ -70,34 +47,145 @@ class PlanFailed(WarmupFailed):
         self.report = report
 
 
-async def _prove(
-    request: GenerationRequest, submit: Submit, request_timeout: float, progress: Progress
-) -> ShapeReport:
-    """Repeat one shape until a pass is within tolerance of the one before (W22)."""
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a plan is run. ``submit``: the way that users' requests take. ``request_timeout``:
+    seconds for each pass. ``lighten``: the next smaller request, None at the floor. ``compiled``:
+    each shape also runs as a user's request would.
+    """
+
+    submit: Submit
+    request_timeout: float
+    progress: Progress
+    lighten: Lighten = lambda _: None
+    compiled: bool = False
+
+
+async def run_plan(
+    plan: Sequence[GenerationRequest], course: Course, report: WarmupReport
+) -> WarmupReport:
+    """Run every shape until it is steady.
+
+    Raises:
+        PlanFailed: with the shape and the reason; its ``report`` holds what was reached.
+    """
+    started = time.monotonic()
+    report = replace(report, of=len(plan))
+    for request in plan:
+        course.progress.shape_started(request, report)
+        shape = await _prove_what_fits(request, course)
+        report = replace(
+            report,
+            shapes=(*report.shapes, shape),
+            seconds=time.monotonic() - started,
+            failure=shape.failure,
+        )
+        left = len(plan) - report.done
+        report = replace(report, eta_s=round(report.seconds / report.done * left, 1))
+        course.progress.shape_done(shape, report)
+        if shape.failure is not None:
+            asked = shape.asked or shape.shape
+            raise PlanFailed(f"warmup of {asked} failed: {shape.failure}", report)
+    return report
+
+
+async def _prove_what_fits(request: GenerationRequest, course: Course) -> ShapeReport:
+    """W24: prove the shape, or the largest smaller one for which there is memory."""
+    tried = request
+    for _ in range(MOST_RETRIES + 1):
+        try:
+            shape = await _prove(tried, course)
+        except OutOfMemory as error:
+            failed = ShapeReport(
+                tried.shape, tried.sampling.num_inference_steps, failure=str(error)
+            )
+            smaller = course.lighten(tried)
+            if smaller is None:
+                break
+            log.warning("warmup_out_of_memory", shape=str(tried.shape), next=str(smaller.shape))
+            tried = smaller
+        else:
+            return shape if tried is request else replace(shape, asked=request.shape)
+    return failed if failed.shape == request.shape else replace(failed, asked=request.shape)
+
+
+async def _prove(request: GenerationRequest, course: Course) -> ShapeReport:
+    """Repeat one shape until a pass is within tolerance of the one before (W22).
+
+    Raises:
+        OutOfMemory: the device has no room for it.
+    """
     shape = ShapeReport(request.shape, request.sampling.num_inference_steps)
     for number in range(1, MOST_PASSES + 1):
-        started = time.monotonic()
-        one = replace(
-            request, id=f"{request.id}-{number}", deadline=started + request_timeout
-        )  # fmt: skip
+        one = replace(request, id=f"{request.id}-{number}", prompts=_prompts(request, number))
         try:
-            generation = await submit(one)
-        except DeadlineExceeded:
-            reason = f"pass {number} took longer than --warmup-request-timeout {request_timeout:g}"
-            return replace(shape, failure=reason)
-        except RequestError as error:
-            return replace(shape, failure=str(error))
-        seconds = time.monotonic() - started
-        progress.pass_done(request, number, seconds)
+            seconds, generation = await _pass(one, f"pass {number}", course)
+        except _PassFailed as failed:
+            return replace(shape, failure=str(failed))
+        course.progress.pass_done(request, number, seconds)
         shape = replace(
             shape,
             passes=(*shape.passes, seconds),
             compiles=(*shape.compiles, generation.compiles),
         )
         if number > 1 and steady(*shape.passes[-2:]) and generation.compiles == 0:
-            return replace(shape, settled=True)
-    log.warning("warmup_not_settled", shape=str(shape.shape), passes=shape.passes)
-    return shape
+            shape = replace(shape, settled=True)
+            break
+    else:
+        log.warning("warmup_not_settled", shape=str(shape.shape), passes=shape.passes)
+    return await _run_for_real(request, shape, course) if course.compiled else shape
+
+
+async def _run_for_real(
+    request: GenerationRequest, shape: ShapeReport, course: Course
+) -> ShapeReport:
+    """W17: what is compiled for warmup requests alone is of no use to users."""
+    for number in range(1, MOST_REAL_PASSES + 1):
+        one = replace(
+            request,
+            id=f"{request.id}-real-{number}",
+            prompts=(REAL_PROMPT,) * len(request.prompts),
+            warmup=False,
+        )
+        try:
+            seconds, generation = await _pass(one, f"real pass {number}", course)
+        except _PassFailed as failed:
+            return replace(shape, failure=str(failed))
+        shape = replace(
+            shape,
+            real_passes=(*shape.real_passes, seconds),
+            real_compiles=(*shape.real_compiles, generation.compiles),
+        )
+        if generation.compiles == 0:
+            return shape
+    log.warning("warmup_still_compiles", shape=str(shape.shape), compiles=shape.real_compiles)
+    return replace(shape, settled=False)
+
+
+class _PassFailed(Exception):
+    """With the reason for the report."""
+
+
+async def _pass(request: GenerationRequest, name: str, course: Course) -> tuple[float, Generation]:
+    """Seconds, seen as a client sees them, and what was drawn."""
+    started = time.monotonic()
+    limit = course.request_timeout
+    try:
+        generation = await course.submit(replace(request, deadline=started + limit))
+    except DeadlineExceeded:
+        reason = f"{name} took longer than --warmup-request-timeout {limit:g}"
+        raise _PassFailed(reason) from None
+    except OutOfMemory:
+        raise
+    except RequestError as error:
+        raise _PassFailed(str(error)) from error
+    return time.monotonic() - started, generation
+
+
+def _prompts(request: GenerationRequest, number: int) -> tuple[str, ...]:
+    """Each pass has a prompt of its own: one whose embedding is in the engine's cache already would
+    flatter all passes but the first."""
+    return request.prompts if number == 1 else tuple(f"{p} {number}" for p in request.prompts)
 
 
 def steady(before: float, after: float) -> bool:

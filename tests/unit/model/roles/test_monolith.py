@@ -22,7 +22,9 @@ from model.errors import (
     EngineLost,
     GenerationFailed,
     InvalidRequest,
+    InvalidSettings,
     OutOfMemory,
+    ShapeRefused,
     StartupError,
     StartupTimeout,
     WarmupFailed,
@@ -48,6 +50,8 @@ MODEL = ModelDescription(
     revision="abc",
 )
 FOX = Ask(prompts=("a fox",))
+# W24: what is planned has 64 pixels a side, and is tried with 32 and 16 in their place.
+ATTEMPTS = 3
 
 
 class FakeEngine:
@@ -82,7 +86,7 @@ class FakeEngine:
             raise failure
         return Generation(
             id=request.id,
-            pixels=np.zeros((1, 64, 64, 3), np.uint8),
+            pixels=np.zeros((request.pictures, 64, 64, 3), np.uint8),
             seeds=request.seeds,
             shape=request.shape,
             steps=request.sampling.num_inference_steps,
@@ -143,7 +147,7 @@ async def test_w25_abort_is_the_default_and_ends_the_start(
     open_role: Any, failure: Exception
 ) -> None:
     role = open_role()
-    engine(role).failures = [failure]
+    engine(role).failures = [failure] * ATTEMPTS
     with pytest.raises(WarmupFailed, match=f"text-to-image 64x64.* failed: {failure}"):
         await role.load()
     assert role.report.failure == str(failure)
@@ -155,7 +159,7 @@ async def test_w25_going_on_is_told_where_it_was_asked_for(
     open_role: Any, choice: OnFailure
 ) -> None:
     role = open_role(warmup_on_failure=str(choice))
-    engine(role).failures = [OutOfMemory("no room")]
+    engine(role).failures = [OutOfMemory("no room")] * ATTEMPTS
     await role.load()
     assert sample(role, "kiln_warmup_failed") == 1
     assert role.report.failure == "no room"
@@ -176,6 +180,52 @@ async def test_w25_no_choice_turns_a_dead_engine_ready(open_role: Any, choice: O
     assert role.state.degraded is None
     with pytest.raises(EngineLost, match="signal 9"):
         await draw(role)
+
+
+async def test_w24_a_server_with_less_memory_is_ready_for_less_and_says_so(
+    open_role: Any,
+) -> None:
+    role = open_role()
+    engine(role).failures = [OutOfMemory("no room")]
+    await role.load()
+    assert sample(role, "kiln_warmup_degraded_shapes") == 1
+    assert sample(role, "kiln_warmup_failed") == 0
+    assert role.state.degraded == (
+        "no memory for 1 of 1 planned shapes: text-to-image 64x64 batch 1 cfg to text-to-image "
+        "32x32 batch 1 cfg"
+    )
+    with pytest.raises(ShapeRefused, match=r"64x64 is above 1024 pixels.* is text-to-image 32x32"):
+        await draw(role)
+    assert not (await draw(role, width=32, height=32)).cold_shape
+
+
+async def test_w40_cold_shapes_are_refused_where_the_server_was_told_so(open_role: Any) -> None:
+    role = open_role(unwarmed_shapes="reject")
+    await role.load()
+    with pytest.raises(ShapeRefused, match=r"128x64.*is not warm.*warm are text-to-image 64x64"):
+        await draw(role, width=128)
+    assert not (await draw(role)).cold_shape
+
+
+async def test_w04_a_plan_that_does_not_fit_the_model_ends_the_start(open_role: Any) -> None:
+    role = open_role(warmup_resolutions="64x64,100x64")
+    with pytest.raises(InvalidSettings, match="warmup_resolutions: 100x64: both sides must be"):
+        await role.load()
+    assert engine(role).drawn == [], "it is told before anything is drawn"
+
+
+async def test_w28_no_users_figure_moves_in_warmup(open_role: Any) -> None:
+    """Real passes included, which the engine cannot tell from users' requests."""
+    role = open_role(warmup_batch_sizes="1,2")
+    await role.load()
+    of_warmup = ("kiln_warmup", "kiln_first_over_steady", "kiln_state", "kiln_startup")
+    moved = [
+        each.name
+        for family in role.metrics.registry.collect()
+        for each in family.samples
+        if each.value and not each.name.startswith(of_warmup) and "_created" not in each.name
+    ]
+    assert moved == []
 
 
 async def test_w23_a_start_that_hangs_is_a_failure(open_role: Any) -> None:

@@ -5,11 +5,29 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.contract.sampling import Task
-from model.errors import InvalidRequest
+from model.contract.sampling import FrameContract, ModelDescription, Task
+from model.errors import InvalidRequest, InvalidSettings
+from model.media.decode import decode_picture
 from model.pipelines.requests import Ask, build_request
 from model.settings import Settings
-from model.warmup.plan import PLACEHOLDER, build_plan, first_request_copy, warmup_steps
+from model.warmup import pictures
+from model.warmup.plan import (
+    PLACEHOLDER,
+    USUAL_STRENGTH,
+    Target,
+    build_plan,
+    first_request_copy,
+    targets,
+    warmup_steps,
+)
+
+T2I, I2I, INPAINTING = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
+T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
+WAN = FrameContract(4)
+
+
+def shown(model: ModelDescription, **settings: Any) -> list[str]:
+    return [str(each) for each in targets(model, Settings(**settings))]
 
 
 def test_w10_w11_it_warms_the_models_own_task_at_its_own_size_in_full(
@@ -101,6 +119,229 @@ def test_a_model_that_needs_a_picture_is_warmed_with_one(
     assert picture.dtype == np.uint8
     assert picture.std() > 0, "a flat picture has no deviation to divide by"
     assert [each.shape for each in planned.masks] == [(64, 128)] * (task is Task.INPAINTING)
+
+
+# -- W04: what was asked for ---------------------------------------------------------------------
+
+
+def test_w04_sizes_replace_the_default(described: Any) -> None:
+    found = build_plan(described(), Settings(warmup_resolutions="64x64,96x128"))
+    sizes = [(each.sampling.width, each.sampling.height) for each in found]
+    assert sizes == [(64, 64), (96, 128)]
+
+
+def test_w04_steps_and_sampling_values_replace_the_defaults(described: Any) -> None:
+    overrides = {"guidance_scale": 1, "negative_prompt": "ugly"}
+    (planned,) = build_plan(
+        described(guidance_scale=7.5),
+        Settings(warmup_steps=5, warmup_sampling_params=overrides),
+    )
+    assert planned.sampling.num_inference_steps == 5
+    assert planned.sampling.guidance_scale == 1.0
+    assert planned.negative_prompts == ("ugly",)
+    assert not planned.cfg, "the shape follows the values"
+
+
+def test_w04_frames_replace_the_default_and_its_cap(described: Any) -> None:
+    model = described(T2V, frames=WAN, num_frames=81)
+    assert shown(model, warmup_num_frames=33) == ["text-to-video 128x64x33 batch 1"]
+
+
+def test_w18_each_size_is_combined_with_each_batch_size_and_task(described: Any) -> None:
+    model = described(T2I, I2I)
+    found = shown(
+        model,
+        warmup_resolutions="64x64,128x64",
+        warmup_batch_sizes="2,1",
+        warmup_tasks="image-to-image,text-to-image",
+    )
+    assert len(found) == len(set(found)) == 8
+    assert found[0] == "text-to-image 128x64 batch 1", "the model's own default comes first"
+    assert found[1] == "image-to-image 64x64 batch 2", "the others in the order of the settings"
+
+
+def test_w18_a_batch_repeats_the_prompt(described: Any) -> None:
+    one, four = build_plan(described(), Settings(warmup_batch_sizes="1,4"))
+    assert (one.prompts, four.prompts) == ((PLACEHOLDER,), (PLACEHOLDER,) * 4)
+    assert [each.shape.batch for each in (one, four)] == [1, 4]
+    assert len(set(four.seeds)) == 4
+
+
+def test_w18_a_task_of_one_prompt_a_request_is_warmed_with_one(described: Any) -> None:
+    model = described(I2I, T2I, own_tasks=2, unbatched=frozenset({I2I}))
+    assert shown(model, warmup_batch_sizes="1,2") == [
+        "image-to-image 128x64 batch 1",
+        "text-to-image 128x64 batch 1",
+        "text-to-image 128x64 batch 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "settings", "problem"),
+    [
+        (
+            {},
+            {"warmup_resolutions": "64x64,100x64"},
+            "warmup_resolutions: 100x64: both sides must be multiples of 16 for this model, such "
+            "as 96x64",
+        ),
+        ({}, {"warmup_resolutions": "3x64"}, "such as 16x64"),
+        (
+            {},
+            {"warmup_tasks": "inpainting,text-to-image"},
+            "warmup_tasks: SomePipeline does not do inpainting; it does text-to-image",
+        ),
+        ({}, {"warmup_num_frames": 5}, "warmup_num_frames: SomePipeline draws pictures"),
+        (
+            {"tasks": (T2V,), "frames": WAN},
+            {"warmup_num_frames": 18},
+            "warmup_num_frames: 18 does not fit this model, whose videos have a multiple of 4 and "
+            "1 frames, such as 17",
+        ),
+        (
+            {"accepted": {T2I: frozenset({"width"})}},
+            {"warmup_sampling_params": {"guidance_scale": 5}},
+            "warmup_sampling_params: guidance_scale: SomePipeline does not take it for text-to-im",
+        ),
+        (
+            {},
+            {"warmup_sampling_params": {"guidance_scale": 5000}},
+            "warmup_sampling_params: guidance_scale: must be at most 1000",
+        ),
+        (
+            {"unbatched": frozenset({T2I})},
+            {"warmup_batch_sizes": "1,2"},
+            "warmup_batch_sizes: SomePipeline takes one prompt a request for text-to-image",
+        ),
+    ],
+)
+def test_w04_what_does_not_fit_the_model_is_refused_by_name(
+    described: Any, facts: dict[str, Any], settings: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        build_plan(described(**facts), Settings(**settings))
+    assert problem in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_w04_a_value_that_some_planned_task_takes_is_given_to_that_one(described: Any) -> None:
+    plain = frozenset({"width", "height", "num_inference_steps"})
+    model = described(T2I, I2I, own_tasks=2, accepted={T2I: plain, I2I: plain | {"strength"}})
+    settings = Settings(warmup_sampling_params={"strength": 0.5})
+    text, picture = build_plan(model, settings)
+    assert (text.sampling.strength, picture.sampling.strength) == (None, 0.5)
+
+
+# -- W11: videos ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "frames", "expected"),
+    [
+        ((832, 480), 81, "832x480x17"),
+        ((480, 832), 81, "480x832x17"),
+        ((1280, 720), 81, "832x464x17"),
+        ((1024, 1024), 16, "624x624x13"),
+        ((704, 480), 161, "704x480x17"),
+        ((128, 64), 3, "128x64"),
+    ],
+)
+def test_w11_a_video_is_capped_and_then_fitted(
+    described: Any, size: tuple[int, int], frames: int, expected: str
+) -> None:
+    width, height = size
+    model = described(T2V, frames=WAN, num_frames=frames, width=width, height=height)
+    assert shown(model) == [f"text-to-video {expected} batch 1"]
+
+
+def test_w11_frames_are_fitted_to_the_contract(described: Any) -> None:
+    model = described(T2V, frames=FrameContract(8), num_frames=16)
+    assert shown(model) == ["text-to-video 128x64x9 batch 1"]
+
+
+def test_w11_what_was_asked_for_is_not_capped(described: Any) -> None:
+    model = described(T2V, frames=WAN, num_frames=81, width=832, height=480)
+    found = shown(model, warmup_resolutions="1280x720", warmup_num_frames=81)
+    assert found == ["text-to-video 1280x720x81 batch 1"]
+
+
+# -- W15, W16: inputs ----------------------------------------------------------------------------
+
+
+def test_w15_a_class_that_does_both_is_warmed_with_and_without_a_picture(described: Any) -> None:
+    with_picture, without = build_plan(described(I2I, T2I, own_tasks=2), Settings())
+    assert (with_picture.task, len(with_picture.images)) == (I2I, 1)
+    assert (without.task, without.images) == (T2I, ())
+    assert (with_picture.shape.image_in, without.shape.image_in) == (True, False)
+
+
+def test_w15_siblings_are_warmed_when_asked_for(described: Any) -> None:
+    model = described(T2I, I2I, INPAINTING)
+    assert shown(model) == ["text-to-image 128x64 batch 1"]
+    assert shown(model, warmup_tasks="inpainting") == ["inpainting 128x64 batch 1"]
+
+
+def test_w16_the_picture_is_real_and_has_the_size_that_a_users_would_have(described: Any) -> None:
+    model = described(I2I, accepted={I2I: frozenset({"num_inference_steps", "strength"})})
+    (planned,) = build_plan(model, Settings(warmup_resolutions="192x96"))
+    (picture,) = planned.images
+    assert picture.shape == (96, 192, 3), "the call takes no size: the picture has it"
+    assert (planned.sampling.width, planned.sampling.height) == (192, 96)
+    again = decode_picture(pictures._png(picture), "image", 192 * 96, (None, None))
+    assert np.array_equal(picture, again)
+    steps = np.abs(np.diff(picture.astype(int), axis=1))
+    assert 0 < steps.max() <= 255 / 95 + 1, "smooth"
+
+
+@pytest.mark.parametrize(("least", "side"), [(16, 64), (64, 64), (128, 128)])
+def test_w16_the_picture_is_never_smaller_than_the_family_takes(
+    described: Any, least: int, side: int
+) -> None:
+    model = described(I2I, least_image_side=least)
+    (planned,) = build_plan(model, Settings(warmup_resolutions="32x32"))
+    assert planned.images[0].shape == (side, side, 3)
+    assert (planned.sampling.width, planned.sampling.height) == (32, 32)
+
+
+def test_w16_a_family_that_takes_several_gets_several(described: Any) -> None:
+    model = described(I2I, images_in=2, most_images_in=3, unbatched=frozenset({I2I}))
+    assert len(targets(model, Settings())) == 1
+    assert pictures.picture(64, 64) is pictures.picture(64, 64), "made once"
+
+
+@pytest.mark.parametrize(
+    ("strength", "steps", "run"),
+    [(None, 3, 2), (1.0, 2, 2), (0.5, 4, 2), (0.3, 7, 2), (0.99, 3, 2)],
+)
+def test_w12_two_steps_are_run_whatever_the_strength(
+    described: Any, strength: float | None, steps: int, run: int
+) -> None:
+    (planned,) = build_plan(described(I2I, strength=strength), Settings())
+    assert planned.sampling.num_inference_steps == steps
+    assert planned.sampling.strength == (strength or USUAL_STRENGTH)
+    assert int(steps * planned.sampling.strength) == run
+
+
+def test_w12_a_call_without_steps_is_warmed_all_the_same(described: Any) -> None:
+    model = described(accepted={T2I: frozenset({"width", "height"})})
+    (planned,) = build_plan(model, Settings())
+    assert planned.shape.width == 128
+
+
+def test_w06_a_copy_with_little_strength_still_runs_two_steps(described: Any) -> None:
+    asked = build_request(
+        Ask(("a fox",), images=(pictures.picture(64, 128),),
+            parameters={"num_inference_steps": 30, "strength": 0.25}),
+        described(I2I), Settings(),
+    )  # fmt: skip
+    copy = first_request_copy(asked, Settings())
+    assert copy.sampling.num_inference_steps == 8
+    assert copy.sampling.strength == 0.25
+
+
+def test_a_target_is_what_a_shape_asks_for(described: Any) -> None:
+    (planned,) = build_plan(described(), Settings())
+    assert Target.of(planned.shape) == targets(described(), Settings())[0]
 
 
 def test_w06_the_first_requests_copy_is_bounded_and_its_own(

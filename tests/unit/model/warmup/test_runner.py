@@ -9,12 +9,21 @@ import pytest
 
 from model.contract.generation import Generation, GenerationRequest
 from model.contract.warmup import WarmupMode
-from model.errors import DeadlineExceeded, GenerationFailed
+from model.errors import DeadlineExceeded, GenerationFailed, OutOfMemory
 from model.settings import Settings
 from model.warmup import runner
 from model.warmup.plan import build_plan
 from model.warmup.report import ShapeReport, WarmupReport
-from model.warmup.runner import MOST_PASSES, PlanFailed, run_plan, steady
+from model.warmup.runner import (
+    MOST_PASSES,
+    MOST_REAL_PASSES,
+    MOST_RETRIES,
+    REAL_PROMPT,
+    Course,
+    PlanFailed,
+    run_plan,
+    steady,
+)
 
 TIMEOUT = 30.0
 REPORT = WarmupReport(WarmupMode.SERVER, "default")
@@ -88,9 +97,10 @@ def plan(described: Callable[..., Any], settings: Settings) -> tuple[GenerationR
 
 
 async def run(
-    plan: Sequence[GenerationRequest], engine: Engine, heard: Heard | None = None
+    plan: Sequence[GenerationRequest], engine: Engine, heard: Heard | None = None, **how: Any
 ) -> WarmupReport:
-    return await run_plan(plan, engine.submit, TIMEOUT, REPORT, heard or Heard())
+    course = Course(engine.submit, TIMEOUT, heard or Heard(), **how)
+    return await run_plan(plan, course, REPORT)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +161,7 @@ async def test_w22_the_report_says_what_happened(clock: Clock, plan: Any) -> Non
     assert (told["mode"], told["reason"]) == ("server", "default")
     assert (told["done"], told["of"], told["eta_s"]) == (1, 1, 0.0)
     assert (told["seconds"], told["failure"]) == (6.0, None)
+    assert told["degraded_shapes"] == 0
     (shape,) = told["shapes"]
     assert shape == {
         "shape": str(plan[0].shape),
@@ -164,9 +175,13 @@ async def test_w22_the_report_says_what_happened(clock: Clock, plan: Any) -> Non
         "steps": 2,
         "passes": [4.0, 1.0, 1.0],
         "compiles": [2, 0, 0],
+        "real_passes": [],
+        "real_compiles": [],
         "settled": True,
         "proven": True,
         "first_over_steady": 4.0,
+        "degraded": False,
+        "asked": None,
         "failure": None,
     }
 
@@ -203,6 +218,139 @@ async def test_w22_a_failure_ends_the_run_with_the_report_so_far(clock: Clock, p
     assert (broken.proven, broken.first_over_steady) == (False, None)
     assert heard.events[-1][0] == "done", "who watches hears of the failure"
     assert failed.value.exit_code == 5
+
+
+async def test_the_prompt_of_each_pass_is_its_own(
+    clock: Clock, described: Any, settings: Settings
+) -> None:
+    """A prompt cache that knew it would flatter all passes but the first."""
+    batch = build_plan(described(), Settings(warmup_batch_sizes="2"))
+    engine = Engine(clock, [4.0, 1.0, 1.0])
+    await run(batch, engine)
+    assert [each.prompts for each in engine.requests] == [
+        ("warmup", "warmup"),
+        ("warmup 2", "warmup 2"),
+        ("warmup 3", "warmup 3"),
+    ]
+    assert batch[0].prompts == ("warmup", "warmup"), "the planned request is not touched"
+
+
+# -- W17: with compiled code --------------------------------------------------------------------
+
+
+async def test_w17_a_compiled_shape_also_runs_as_a_users_request_would(
+    clock: Clock, plan: Any
+) -> None:
+    engine = Engine(clock, [4.0, 1.0, 1.0, 1.5], [2, 0, 0, 0])
+    report = await run(plan, engine, compiled=True)
+    *marked, real = engine.requests
+    assert [each.warmup for each in marked] == [True] * 3
+    assert (real.warmup, real.prompts) == (False, (REAL_PROMPT,))
+    assert real.deadline == pytest.approx(106.0 + TIMEOUT), "W23 holds for it, too"
+    (shape,) = report.shapes
+    assert (shape.real_passes, shape.real_compiles) == ((pytest.approx(1.5),), (0,))
+    assert shape.settled
+    assert shape.first_over_steady == 4.0, "it is not one of the passes"
+
+
+@pytest.mark.parametrize(("compiles", "settled"), [([1, 0], True), ([1, 1], False)])
+async def test_w17_a_real_pass_that_compiles_is_repeated_once(
+    clock: Clock, plan: Any, compiles: list[int], settled: bool
+) -> None:
+    engine = Engine(clock, [1.0] * 6, [0, 0, *compiles, 9])
+    (shape,) = (await run(plan, engine, compiled=True)).shapes
+    assert shape.real_compiles == tuple(compiles)
+    assert len(shape.real_passes) == MOST_REAL_PASSES
+    assert shape.settled is settled
+
+
+async def test_w17_a_real_pass_that_fails_fails_the_warmup(clock: Clock, plan: Any) -> None:
+    engine = Engine(clock, [1.0, 1.0, GenerationFailed("only for users")])
+    with pytest.raises(PlanFailed, match="only for users"):
+        await run(plan, engine, compiled=True)
+    late = Engine(clock, [1.0, 1.0, DeadlineExceeded("late")])
+    with pytest.raises(PlanFailed, match="real pass 1 took longer than --warmup-request-timeout"):
+        await run(plan, late, compiled=True)
+
+
+async def test_w17_without_compiled_code_there_is_no_such_pass(clock: Clock, plan: Any) -> None:
+    engine = Engine(clock, [1.0, 1.0])
+    await run(plan, engine)
+    assert len(engine.requests) == 2
+
+
+# -- W24: out of memory -------------------------------------------------------------------------
+
+NO_ROOM = OutOfMemory("no room")
+
+
+def halved(request: GenerationRequest) -> GenerationRequest | None:
+    """Half the width, down to 16 pixels."""
+    width = request.sampling.width // 2
+    if width < 16:
+        return None
+    return replace(request, sampling=replace(request.sampling, width=width))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "width"),
+    [([NO_ROOM], 64), ([NO_ROOM] * 3, 16), ([9.0, NO_ROOM], 64), ([9.0, 1.0, NO_ROOM], 64)],
+    ids=["at once", "three times", "on the second pass", "on the third"],
+)
+async def test_w24_a_shape_without_room_is_shrunk_and_the_smaller_one_is_proven(
+    clock: Clock, plan: Any, seconds: list[Any], width: int
+) -> None:
+    engine = Engine(clock, [*seconds, 2.0, 2.0])
+    report = await run(plan, engine, lighten=halved)
+    (shape,) = report.shapes
+    assert shape.asked == plan[0].shape
+    assert (shape.shape.width, shape.shape.height) == (width, 64)
+    assert shape.proven
+    assert shape.passes == pytest.approx((2.0, 2.0)), "those of the shape that is proven"
+    assert report.proven_shapes == {shape.shape}
+    assert plan[0].sampling.width == 128, "the original request is not touched"
+    told = report.as_json()
+    assert told["degraded_shapes"] == 1
+    assert (told["shapes"][0]["degraded"], told["shapes"][0]["asked"]) == (
+        True,
+        str(plan[0].shape),
+    )
+    assert report.degraded is not None
+    assert f"{plan[0].shape} to {shape.shape}" in report.degraded
+
+
+async def test_w24_three_smaller_shapes_are_tried_and_then_it_is_a_failure(
+    clock: Clock, plan: Any
+) -> None:
+    engine = Engine(clock, [NO_ROOM] * 9)
+    with pytest.raises(PlanFailed, match=rf"warmup of {plan[0].shape} failed: no room") as failed:
+        await run(plan, engine, lighten=lambda request: request)
+    assert len(engine.requests) == 1 + MOST_RETRIES
+    assert failed.value.report.proven_shapes == set()
+
+
+async def test_w24_at_the_floor_it_is_a_failure(clock: Clock, plan: Any) -> None:
+    engine = Engine(clock, [NO_ROOM] * 9)
+    with pytest.raises(PlanFailed, match="no room") as failed:
+        await run(plan, engine)
+    assert len(engine.requests) == 1
+    assert failed.value.report.shapes[0].asked is None
+
+
+async def test_w24_any_other_error_is_not_retried(clock: Clock, plan: Any) -> None:
+    engine = Engine(clock, [GenerationFailed("it broke"), 1.0, 1.0])
+    with pytest.raises(PlanFailed, match="it broke"):
+        await run(plan, engine, lighten=halved)
+    assert len(engine.requests) == 1
+
+
+async def test_w24_the_next_shape_starts_in_full(clock: Clock, plan: Any) -> None:
+    other = replace(plan[0], sampling=replace(plan[0].sampling, height=32))
+    engine = Engine(clock, [NO_ROOM, 1.0, 1.0, NO_ROOM, 1.0, 1.0])
+    report = await run([*plan, other], engine, lighten=halved)
+    assert [each.asked for each in report.shapes] == [plan[0].shape, other.shape]
+    assert report.degraded is not None
+    assert "2 of 2" in report.degraded
 
 
 async def test_an_error_that_is_no_answer_is_not_swallowed(clock: Clock, plan: Any) -> None:

@@ -1,0 +1,38 @@
+"""W24: what to try where the device has no room for a shape. Less of it is proven then, and the
+report and the admission of requests say so; nothing is shrunk in silence.
+"""
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from ..contract.generation import GenerationRequest
+from ..contract.sampling import ModelDescription
+from ..contract.warmup import Resolution
+from ..settings import Settings
+from .plan import Target, scaled, takes_size, warmup_request
+
+HALF_THE_AREA: Final = math.sqrt(0.5)
+
+
+def lightened(
+    request: GenerationRequest, model: ModelDescription, settings: Settings
+) -> GenerationRequest | None:
+    """A new request for the next smaller shape, or None at the floor."""
+    target = lighter(Target.of(request.shape), model)
+    return None if target is None else warmup_request(target, model, settings)
+
+
+def lighter(target: Target, model: ModelDescription) -> Target | None:
+    """Latent frames halved first, since each costs as much as a picture; then the area halved, both
+    sides aligned; None once there is nothing left to halve."""
+    if model.frames is not None and target.task.makes_video:
+        frames = model.frames.halved(target.frames)
+        if frames < target.frames:
+            return replace(target, frames=frames)
+    size = scaled(Resolution(target.width, target.height), HALF_THE_AREA, model.alignment)
+    smaller = replace(target, width=size.width, height=size.height)
+    least = 0 if takes_size(target.task, model) else model.least_image_side
+    if smaller == target or (target.task.takes_image and min(size.width, size.height) < least):
+        return None
+    return smaller
