@@ -4,14 +4,16 @@ A reader thread takes the messages, so that a cancellation arrives while the mai
 a closed pipe (the API process is gone) ends the process at once: no orphan keeps the device.
 """
 
+import gc
 import os
 import queue
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final
 
 from ..errors import KilnError
 from ..telemetry.logs import configure_logs, get_logger
@@ -34,6 +36,14 @@ from .messages import (
 from .pixels import write_pixels
 
 log = get_logger(__name__)
+
+# torch's allocator, the C++ runtime, the kernel, and oneDNN, which tells of no other cause.
+OUT_OF_MEMORY_WORDS: Final = (
+    "can't allocate memory",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "could not create a primitive",
+)
 
 
 class Interrupted(Exception):
@@ -148,10 +158,15 @@ class Worker:
 
         request = message.request
         accelerator_error = getattr(torch, "AcceleratorError", ())
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        if isinstance(error, torch.OutOfMemoryError | MemoryError) or _tells_of_memory(error):
+            # The frames of the failed call hold its tensors, and a smaller request may come next.
+            traceback.clear_frames(error.__traceback__)
+            gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             reason = f"the device has no room for {request.shape}"
+            log.warning("out_of_memory", id=request.id, shape=str(request.shape),
+                        detail=str(error)[:300])  # fmt: skip
             self.send(Refused(message.number, Refusal.OUT_OF_MEMORY, reason))
         elif isinstance(error, accelerator_error):
             log.error("device_error", id=request.id, exc_info=error)
@@ -175,6 +190,11 @@ class Worker:
                     self.send(Pong())
                 case _:
                     self.waiting.put(message)
+
+
+def _tells_of_memory(error: Exception) -> bool:
+    """On a CPU, torch and the libraries below it have no type for it."""
+    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def _set_library_environment() -> None:

@@ -137,11 +137,11 @@ class Monolith:
         return await self._engine.generate(request, limit=limit)
 
     async def _warm(self, description: ModelDescription) -> None:
-        self.state.enter(State.WARMING)
         try:
             plan = build_plan(description, self.settings)
         except InvalidRequest as error:
             raise WarmupFailed(f"the model's own defaults cannot be drawn: {error}") from error
+        self.state.enter(State.WARMING)
         try:
             self.report = await run_plan(plan, self._course(description), self.report)
             self.state.milestone("warm")

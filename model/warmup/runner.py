@@ -91,22 +91,27 @@ async def run_plan(
 
 async def _prove_what_fits(request: GenerationRequest, course: Course) -> ShapeReport:
     """W24: prove the shape, or the largest smaller one for which there is memory."""
-    tried = request
+    tried: GenerationRequest | None = request
+    reason = ""
     for _ in range(MOST_RETRIES + 1):
+        if tried is None:
+            break
+        last = tried
         try:
-            shape = await _prove(tried, course)
+            shape = await _prove(last, course)
         except OutOfMemory as error:
-            failed = ShapeReport(
-                tried.shape, tried.sampling.num_inference_steps, failure=str(error)
-            )
-            smaller = course.lighten(tried)
-            if smaller is None:
-                break
-            log.warning("warmup_out_of_memory", shape=str(tried.shape), next=str(smaller.shape))
-            tried = smaller
+            reason = str(error)
+            log.warning("warmup_out_of_memory", shape=str(last.shape))
+            tried = course.lighten(last)
         else:
-            return shape if tried is request else replace(shape, asked=request.shape)
-    return failed if failed.shape == request.shape else replace(failed, asked=request.shape)
+            return _asked(shape, request)
+    failed = ShapeReport(last.shape, last.sampling.num_inference_steps, failure=reason)
+    return _asked(failed, request)
+
+
+def _asked(shape: ShapeReport, request: GenerationRequest) -> ShapeReport:
+    """With the planned shape, where it became another one."""
+    return shape if shape.shape == request.shape else replace(shape, asked=request.shape)
 
 
 async def _prove(request: GenerationRequest, course: Course) -> ShapeReport:
