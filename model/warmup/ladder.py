@@ -10,7 +10,7 @@ from ..contract.generation import GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.warmup import Resolution
 from ..settings import Settings
-from .plan import Target, scaled, takes_size, warmup_request
+from .plan import Target, scaled, warmup_request
 
 HALF_THE_AREA: Final = math.sqrt(0.5)
 
@@ -32,7 +32,7 @@ def lighter(target: Target, model: ModelDescription) -> Target | None:
             return replace(target, frames=frames)
     size = scaled(Resolution(target.width, target.height), HALF_THE_AREA, model.alignment)
     smaller = replace(target, width=size.width, height=size.height)
-    least = 0 if takes_size(target.task, model) else model.least_image_side
-    if smaller == target or (target.task.takes_image and min(size.width, size.height) < least):
+    too_small = min(size.width, size.height) < model.least_image_side
+    if smaller == target or (target.task.takes_image and too_small):
         return None
     return smaller

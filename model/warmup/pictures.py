@@ -9,8 +9,6 @@ from PIL import Image
 
 from ..media.decode import decode_mask, decode_picture
 
-# FLUX.2 refuses less.
-LEAST_SIDE: Final = 64
 NO_RESIZING: Final = (None, None)
 
 

@@ -26,6 +26,14 @@ LARGEST_VIDEO: Final = Resolution(832, 480)
 MOST_FRAMES: Final = 17
 # Of an input picture, where neither the model nor the settings say: diffusers' own usual default.
 USUAL_STRENGTH: Final = 0.8
+# The settings that may have given a field of a request its value.
+SETTINGS_BEHIND: Final = {
+    "width": ("warmup_resolutions",),
+    "height": ("warmup_resolutions",),
+    "image": ("warmup_resolutions",),
+    "num_frames": ("warmup_num_frames", "warmup_batch_sizes"),
+    "prompt": ("warmup_batch_sizes",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +98,10 @@ def warmup_request(
     try:
         request = build_request(ask, model, settings)
     except InvalidRequest as error:
-        if error.field in settings.warmup_sampling_params:
-            raise InvalidSettings(f"warmup_sampling_params: {error}") from error
-        if error.field in ("width", "height", "image") and settings.warmup_resolutions:
-            raise InvalidSettings(f"warmup_resolutions: {target}: {error}") from error
-        raise
+        blamed = _setting_behind(error.field, settings)
+        if blamed is None:
+            raise
+        raise InvalidSettings(f"{blamed}: {target}: {error}") from error
     return replace(request, warmup=True, deadline=None)
 
 
@@ -120,9 +127,15 @@ def first_request_copy(request: GenerationRequest, settings: Settings) -> Genera
     )
 
 
-def takes_size(task: Task, model: ModelDescription) -> bool:
-    """Whether the call takes a size of its own; otherwise the input picture has it."""
-    return model.accepted[task] >= {"width", "height"}
+def _setting_behind(field: str, settings: Settings) -> str | None:
+    """The setting that gave a field of the request its value; None where the model did."""
+    if field in settings.warmup_sampling_params:
+        return "warmup_sampling_params"
+    defaults = Settings()
+    for name in SETTINGS_BEHIND.get(field, ()):
+        if getattr(settings, name) != getattr(defaults, name):
+            return name
+    return None
 
 
 def _targets_of(
@@ -190,13 +203,10 @@ def _negative_prompts(task: Task, model: ModelDescription, settings: Settings) -
 
 def _inputs(target: Target, model: ModelDescription) -> dict[str, Any]:
     """W15, W16: what the task takes besides the prompt. A user's picture has, or is brought to, the
-    size of the output, and so has this one; a call that takes a size may see a larger one."""
+    size of the output, and so has this one."""
     if not target.task.takes_image:
         return {}
     height, width = target.height, target.width
-    if takes_size(target.task, model):
-        least = max(pictures.LEAST_SIDE, model.least_image_side)
-        height, width = max(height, least), max(width, least)
     found: dict[str, Any] = {"images": (pictures.picture(height, width),) * model.images_in}
     if target.task is Task.INPAINTING:
         found["masks"] = (pictures.mask(height, width),)

@@ -206,7 +206,17 @@ def test_w18_a_task_of_one_prompt_a_request_is_warmed_with_one(described: Any) -
         (
             {},
             {"warmup_sampling_params": {"guidance_scale": 5000}},
-            "warmup_sampling_params: guidance_scale: must be at most 1000",
+            "warmup_sampling_params: text-to-image 128x64 batch 1: guidance_scale: must be at most",
+        ),
+        (
+            {"tasks": (T2V,), "frames": WAN},
+            {"warmup_num_frames": 33, "max_frames": 32},
+            "warmup_num_frames: text-to-video 128x64x33 batch 1: num_frames: 33 in all",
+        ),
+        (
+            {"tasks": (T2V,), "frames": WAN},
+            {"warmup_batch_sizes": "2", "max_frames": 32},
+            "warmup_batch_sizes: text-to-video 128x64x17 batch 2: num_frames: 34 in all",
         ),
         (
             {"unbatched": frozenset({T2I})},
@@ -293,19 +303,20 @@ def test_w16_the_picture_is_real_and_has_the_size_that_a_users_would_have(descri
     assert 0 < steps.max() <= 255 / 95 + 1, "smooth"
 
 
-@pytest.mark.parametrize(("least", "side"), [(16, 64), (64, 64), (128, 128)])
-def test_w16_the_picture_is_never_smaller_than_the_family_takes(
-    described: Any, least: int, side: int
-) -> None:
+@pytest.mark.parametrize("least", [64, 128])
+def test_w16_the_picture_is_never_smaller_than_the_family_takes(described: Any, least: int) -> None:
     model = described(I2I, least_image_side=least)
-    (planned,) = build_plan(model, Settings(warmup_resolutions="32x32"))
-    assert planned.images[0].shape == (side, side, 3)
-    assert (planned.sampling.width, planned.sampling.height) == (32, 32)
+    smallest, short = f"{least}x{least}", f"{least}x{least - 16}"
+    (planned,) = build_plan(model, Settings(warmup_resolutions=smallest))
+    assert planned.images[0].shape == (least, least, 3)
+    with pytest.raises(InvalidSettings, match=f"warmup_resolutions: .*{short}.*at least {least}"):
+        build_plan(model, Settings(warmup_resolutions=short))
 
 
 def test_w16_a_family_that_takes_several_gets_several(described: Any) -> None:
     model = described(I2I, images_in=2, most_images_in=3, unbatched=frozenset({I2I}))
-    assert len(targets(model, Settings())) == 1
+    (planned,) = build_plan(model, Settings())
+    assert [each.shape for each in planned.images] == [(64, 128, 3)] * 2
     assert pictures.picture(64, 64) is pictures.picture(64, 64), "made once"
 
 
