@@ -19,6 +19,7 @@ OPENAI_TYPES = {
 # The arguments of those that take more than one message.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "InvalidRequest": ("width", "must be a multiple of 8"),
+    "ShapeRefused": ("width", "is not warm"),
     "UnknownModel": ("fox", "embedded"),
     "UnknownVersion": ("7", "1"),
     "QueueFull": (64, 1.5),
