@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .contract.compilation import CompileMode
 from .contract.roles import Role
 from .contract.warmup import OnFailure, UnwarmedShapes, WarmupMode
 from .setting_values import BatchSizes, Overrides, Resolutions, Tasks
@@ -71,6 +72,34 @@ class Settings(BaseModel):
         0,
         ge=0,
         **_knob("Model", "CPU threads of the engine; 0: as many as the process may use."),
+    )
+    compile: CompileMode = Field(
+        CompileMode.OFF,
+        **_knob(
+            "Model",
+            "What torch compiles while the server warms up. regional: the denoiser's repeated "
+            "blocks, in seconds. full: the whole denoiser and the VAE's decoder, in minutes on a "
+            "large model, for the fastest steps. Once Ready, nothing compiles: what no compiled "
+            "code fits runs uncompiled.",
+        ),
+    )
+    prompt_cache_bytes: int = Field(
+        256 * MIB,
+        ge=0,
+        **_knob(
+            "Model",
+            "Device memory in bytes for what the text encoders made of prompts: a negative prompt "
+            "is encoded once. 0: every prompt is encoded anew.",
+        ),
+    )
+    cache_dir: Path | None = Field(
+        None,
+        **_knob(
+            "Model",
+            "Folder for compiled code. A second start on the same kind of machine finds there what "
+            "the first compiled. The variables TORCHINDUCTOR_CACHE_DIR and TRITON_CACHE_DIR go "
+            "before it.",
+        ),
     )
 
     # -- warmup ------------------------------------------------------------------------------

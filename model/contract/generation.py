@@ -5,6 +5,7 @@ and warmup builds the same: what is warmed is what is served.
 from dataclasses import dataclass, field
 from typing import Any
 
+from .compilation import Compilations
 from .sampling import Shape, Task
 
 
@@ -88,10 +89,19 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the prompt cache did for one request (W43), and the bytes that it holds now."""
+
+    hits: int = 0
+    misses: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """``pixels``: uint8 array [pictures, height, width, 3], RGB; of a video model [videos, frames,
-    height, width, 3]. ``peak_memory_bytes`` is the
-    device's, 0 on a CPU. ``compiles``: graphs that torch compiled for it; 0 once a shape is warm.
+    height, width, 3]. ``peak_memory_bytes`` is the device's, 0 on a CPU. ``compilations``: what
+    torch compiled for it; nothing once a shape is warm.
     """
 
     id: str
@@ -102,5 +112,11 @@ class Generation:
     timings: Timings
     cold_shape: bool = False
     peak_memory_bytes: int = 0
-    compiles: int = 0
+    compilations: Compilations = field(default_factory=Compilations)
+    prompt_cache: CacheUse = field(default_factory=CacheUse)
     notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def compiles(self) -> int:
+        """Compiles, recompiles and autotunes."""
+        return self.compilations.total

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
-from ..contract.generation import GenerationRequest, Timings
+from ..contract.compilation import Compilations, CompileMode
+from ..contract.generation import CacheUse, GenerationRequest, Timings
 from ..contract.sampling import ModelDescription
 
 
@@ -17,6 +19,9 @@ class EngineOptions:
     threads: int = 0
     log_level: str = "info"
     log_format: str = "auto"
+    compile: CompileMode = CompileMode.OFF
+    cache_dir: Path | None = None
+    prompt_cache_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,13 @@ class Generate:
 @dataclass(frozen=True, slots=True)
 class Cancel:
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Warmup is over (``settled``), and nothing compiles from now on; or it begins again."""
+
+    settled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,8 @@ class StepDone:
 class Done:
     number: int
     timings: Timings
-    compiles: int
+    compilations: Compilations = field(default_factory=Compilations)
+    prompt_cache: CacheUse = field(default_factory=CacheUse)
     notes: dict[str, str] = field(default_factory=dict)
     peak_memory_bytes: int = 0
 

@@ -135,7 +135,8 @@ class EngineProcess:
                 steps=request.sampling.num_inference_steps,
                 timings=done.timings,
                 peak_memory_bytes=done.peak_memory_bytes,
-                compiles=done.compiles,
+                compilations=done.compilations,
+                prompt_cache=done.prompt_cache,
                 notes=done.notes,
             )
 
@@ -158,6 +159,10 @@ class EngineProcess:
         finally:
             del self._running[number]
             self._limit, self._on_step = self._step_timeout, None
+
+    def settle(self, settled: bool) -> None:
+        """Let nothing compile in what is asked for from now on (W40), or let it compile again."""
+        self._send(messages.Settle(settled))
 
     async def stop(self) -> None:
         """End the process: politely, then by force. Safe to call at any time, and twice."""

@@ -4,19 +4,20 @@ A reader thread takes the messages, so that a cancellation arrives while the mai
 a closed pipe (the API process is gone) ends the process at once: no orphan keeps the device.
 """
 
-import gc
 import os
 import queue
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Any
 
-from ..errors import KilnError
+from ..contract.compilation import CompileMode
+from ..errors import GenerationFailed, KilnError
 from ..telemetry.logs import configure_logs, get_logger
+from .caches import point_compilers_to
+from .memory import free, is_out_of_memory
 from .messages import (
     Broken,
     Cancel,
@@ -30,20 +31,13 @@ from .messages import (
     Pong,
     Refusal,
     Refused,
+    Settle,
     StepDone,
     Stop,
 )
 from .pixels import write_pixels
 
 log = get_logger(__name__)
-
-# torch's allocator, the C++ runtime, the kernel, and oneDNN, which tells of no other cause.
-OUT_OF_MEMORY_WORDS: Final = (
-    "can't allocate memory",
-    "bad_alloc",
-    "Cannot allocate memory",
-    "could not create a primitive",
-)
 
 
 class Interrupted(Exception):
@@ -61,6 +55,7 @@ def main(connection: Connection, options: EngineOptions) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(options.log_level, options.log_format)
     _set_library_environment()
+    point_compilers_to(options.cache_dir)
     worker = Worker(connection)
     try:
         worker.load(options)
@@ -75,9 +70,12 @@ class Worker:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.sending = threading.Lock()
-        self.waiting: queue.SimpleQueue[Generate | Stop] = queue.SimpleQueue()
+        self.waiting: queue.SimpleQueue[Generate | Settle | Stop] = queue.SimpleQueue()
         self.cancelled: set[int] = set()
         self.pipelines: dict[Any, Any] = {}
+        self.compiling = False
+        self.notes: dict[str, str] = {}
+        self.prompts: Any = None
         threading.Thread(target=self._read, name="engine-reader", daemon=True).start()
 
     def send(self, message: object) -> None:
@@ -93,22 +91,36 @@ class Worker:
             folder = locate(options.model)  # first: a wrong address is told before torch is there
             self.send(Loading("import"))
             _keep_progress_bars_from_semaphores()
+            from ..pipelines.compilation import compile_parts
             from ..pipelines.loader import load
+            from ..pipelines.prompt_cache import PromptCache
             from .threads import set_threads
 
             set_threads(options.threads)
             self.send(Loading("read"))
             model = load(folder, options.device, options.dtype)
+            parts = compile_parts(model.pipelines.values(), options.compile)
         except KilnError as error:
             self.send(LoadFailed(str(error)))
             raise SystemExit(1) from error
         self.pipelines = model.pipelines
+        self.prompts = PromptCache(options.prompt_cache_bytes)
+        self.prompts.wrap(self.pipelines.values())
+        self.compiling = options.compile is not CompileMode.OFF
+        if self.compiling:
+            log.info("compiling", mode=str(options.compile), parts=parts)
         self.send(Loaded(model.description))
 
     def serve(self) -> None:
         """Serve until told to stop."""
-        while isinstance(message := self.waiting.get(), Generate):
-            self._generate(message)
+        while True:
+            match self.waiting.get():
+                case Generate() as message:
+                    self._generate(message)
+                case Settle(settled):
+                    self._settle(settled)
+                case Stop():
+                    return
 
     def _generate(self, message: Generate) -> None:
         # One request at a time: a cancellation of any other came too late to matter.
@@ -121,11 +133,47 @@ class Worker:
         except Exception as error:  # noqa: BLE001
             self._tell(message, error)
 
+    def _settle(self, settled: bool) -> None:
+        # Where nothing compiles there is no compiler to tell, and importing it takes a second.
+        if self.compiling:
+            from ..pipelines.compilation import settle
+
+            settle(settled)
+
     def _draw(self, message: Generate) -> Done:
+        self._check(message)
+        try:
+            return self._drawn(message)
+        except Exception as error:
+            if not self._gives_up_compiling(error):
+                raise
+            return self._drawn(message)
+
+    def _gives_up_compiling(self, error: Exception) -> bool:
+        """A disk that is full costs speed, and no request."""
+        if not self.compiling:
+            return False
+        from ..pipelines.compilation import give_up, has_no_room
+
+        if not has_no_room(error):
+            return False
+        reason = str(error).splitlines()[0]
+        log.warning(
+            "not_compiled",
+            reason=reason,
+            remedy="the disk of the compiled code is full: free it, or name another --cache-dir; "
+            "until the next start everything runs uncompiled",
+        )
+        give_up()
+        self.compiling = False
+        self.notes["not_compiled"] = reason
+        return True
+
+    def _drawn(self, message: Generate) -> Done:
         from ..pipelines.calls import run
 
         request = message.request
-        self._check(message)
+        self.prompts.begin(request)
         drawn = run(self.pipelines[request.task], request, self._on_step(message))
         if drawn.pixels.shape != request.pixel_shape:
             raise ValueError(f"the pipeline drew {drawn.pixels.shape}, not {request.pixel_shape}")
@@ -133,8 +181,9 @@ class Worker:
         return Done(
             message.number,
             drawn.timings,
-            compiles=drawn.compiles,
-            notes=drawn.notes,
+            compilations=drawn.compilations,
+            prompt_cache=self.prompts.use,
+            notes={**self.notes, **drawn.notes},
             peak_memory_bytes=drawn.peak_memory_bytes,
         )
 
@@ -158,16 +207,17 @@ class Worker:
 
         request = message.request
         accelerator_error = getattr(torch, "AcceleratorError", ())
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or _tells_of_memory(error):
-            # The frames of the failed call hold its tensors, and a smaller request may come next.
-            traceback.clear_frames(error.__traceback__)
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        if is_out_of_memory(error):
+            free(error)
             reason = f"the device has no room for {request.shape}"
             log.warning("out_of_memory", id=request.id, shape=str(request.shape),
                         detail=str(error)[:300])  # fmt: skip
             self.send(Refused(message.number, Refusal.OUT_OF_MEMORY, reason))
+        elif isinstance(error, GenerationFailed):
+            log.error(
+                "generation_failed", id=request.id, shape=str(request.shape), reason=str(error)
+            )
+            self.send(Refused(message.number, Refusal.FAILED, str(error)))
         elif isinstance(error, accelerator_error):
             log.error("device_error", id=request.id, exc_info=error)
             self.send(Broken(f"device error: {str(error).splitlines()[0]}"))
@@ -190,11 +240,6 @@ class Worker:
                     self.send(Pong())
                 case _:
                     self.waiting.put(message)
-
-
-def _tells_of_memory(error: Exception) -> bool:
-    """On a CPU, torch and the libraries below it have no type for it."""
-    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def _set_library_environment() -> None:

@@ -6,7 +6,6 @@ back what a broken-off call leaves behind: the next picture equals a clean run b
 
 import copy
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..contract.compilation import Compilations
 from ..contract.generation import GenerationRequest, Timings
+from ..errors import GenerationFailed
+from .compilation import compilations
 from .families import Pictures
 from .signature import NAMES, call_name, class_facts
 
@@ -33,7 +35,7 @@ class Drawn:
     timings: Timings
     notes: dict[str, str]
     peak_memory_bytes: int
-    compiles: int
+    compilations: Compilations
 
 
 class _Clock:
@@ -69,6 +71,7 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
 
     Raises:
         torch.OutOfMemoryError: the device has no room.
+        GenerationFailed: what was drawn is no picture.
         Exception: whatever the pipeline raises.
     """
     clock = _Clock()
@@ -77,6 +80,8 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
     def after_step(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         _synchronise(device)
         clock.step()
+        # Here too, since diffusers clamps the pixels: an infinite one would turn into white.
+        check_finite(tensors.get("latents"), "latents")
         # Strength takes steps away, and a scheduler of second order counts each one twice.
         of = getattr(pipeline, "_num_timesteps", request.sampling.num_inference_steps)
         on_step(index + 1, of)
@@ -84,15 +89,21 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    compiled = compiles()
+    compiled = compilations()
     try:
         with torch.inference_mode(), _own_scheduler(pipeline):
             answer = pipeline(**arguments(pipeline, request, after_step))
-            pixels = _as_uint8(answer.frames if request.task.makes_video else answer.images)
+            drawn = answer.frames if request.task.makes_video else answer.images
+            check_finite(drawn, "pixels")
+            pixels = _as_uint8(drawn)
     finally:
         _reset(pipeline)
+    notes = _notes(answer)
+    if request.warmup and not notes:
+        check_drawn(pixels)
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    return Drawn(pixels, clock.timings(), _notes(answer), peak, compiles() - compiled)
+    new = compilations().since(compiled)
+    return Drawn(pixels, clock.timings(), notes, peak, new)
 
 
 def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dict[str, Any]:
@@ -129,10 +140,27 @@ def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dic
     return {name: value for name, value in wanted.items() if name in known and value is not None}
 
 
-def compiles() -> int:
-    """Graphs that torch has compiled in this process. Asks only where a compiler was imported."""
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    return int(dynamo.counters["stats"]["unique_graphs"]) if dynamo else 0
+def check_finite(values: Any, what: str) -> None:
+    """One number comes back from the device.
+
+    Raises:
+        GenerationFailed: there is a NaN or an infinity in ``values``.
+    """
+    if isinstance(values, torch.Tensor) and not torch.isfinite(values).all():
+        raise GenerationFailed(
+            f"the {what} hold NaN or infinity: the weights are broken, or overflow in "
+            f"{values.dtype}; another --dtype may help"
+        )
+
+
+def check_drawn(pixels: Any) -> None:
+    """Users may get a black picture; as the proof of a warmup it proves nothing.
+
+    Raises:
+        GenerationFailed: a picture is all zeros.
+    """
+    if not all(each.any() for each in pixels):
+        raise GenerationFailed("a picture is all black: the weights are broken, or overflow")
 
 
 @contextmanager

@@ -4,13 +4,14 @@ through both.
 
 import asyncio
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from ..configuration.resolve import Resolved
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.state import State
 from ..contract.warmup import OnFailure, WarmupMode
+from ..engine.caches import prepare_cache
 from ..engine.messages import EngineOptions
 from ..engine.process import EngineProcess
 from ..errors import (
@@ -26,7 +27,7 @@ from ..pipelines.requests import Ask, build_request, output_format
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
 from ..telemetry.logs import get_logger
-from ..telemetry.metrics import Metrics
+from ..telemetry.metrics import COMPILE_KINDS, Metrics
 from ..warmup.admission import admit
 from ..warmup.ladder import lightened
 from ..warmup.plan import build_plan, first_request_copy
@@ -51,6 +52,7 @@ class Monolith:
         self.description: ModelDescription | None = None
         mode = self.settings.warmup_mode
         self.report = WarmupReport(mode, reason=resolved.sources["warmup_mode"])
+        prepare_cache(self.settings.cache_dir)
         self._engine = EngineProcess(
             _options(self.settings), self.settings.step_timeout, self._lost
         )
@@ -134,7 +136,11 @@ class Monolith:
             request.warmup or self.state.current is State.WARMING
         ):  # a step may compile for as long as its request may take
             limit = max(limit, self.settings.warmup_request_timeout)
-        return await self._engine.generate(request, limit=limit)
+        generation = await self._engine.generate(request, limit=limit)
+        self.metrics.prompt_cache_bytes.set(generation.prompt_cache.bytes)
+        if self.state.serving:
+            self._count_compiles(generation)
+        return generation
 
     async def _warm(self, description: ModelDescription) -> None:
         try:
@@ -149,6 +155,7 @@ class Monolith:
         except PlanFailed as error:
             self.report = error.report
             self._go_on_or_raise(error)
+        self._engine.settle(True)
 
     def _course(self, description: ModelDescription) -> Course:
         return Course(
@@ -195,6 +202,7 @@ class Monolith:
                 log.warning("first_request_warmup_failed", reason=str(error))
                 return
             self._first_done = True
+            self._engine.settle(True)
             passes = (time.monotonic() - started,)
             shape = ShapeReport(copy.shape, generation.steps, passes, (generation.compiles,))
             self.report = replace(self.report, of=1, shapes=(shape,), seconds=passes[0])
@@ -213,7 +221,18 @@ class Monolith:
         self.metrics.images.inc(len(generation.seeds))
         if cold:
             self.metrics.cold.inc()
+        self.metrics.prompt_cache_hits.inc(generation.prompt_cache.hits)
+        self.metrics.prompt_cache_misses.inc(generation.prompt_cache.misses)
         self.metrics.device_memory.set(generation.peak_memory_bytes)
+
+    def _count_compiles(self, generation: Generation) -> None:
+        """W41: a request that compiled after Ready paid for what warmup should have done."""
+        if not generation.compiles:
+            return
+        counts = asdict(generation.compilations)
+        for kind, label in COMPILE_KINDS.items():
+            self.metrics.compiles.labels(label).inc(counts[kind])
+        log.warning("compiled_after_ready", shape=str(generation.shape), **counts)
 
     def _lost(self, reason: StartupError) -> None:
         self._queue.close(EngineLost(f"the engine was lost: {reason}"))
@@ -252,4 +271,7 @@ def _options(settings: Settings) -> EngineOptions:
         threads=settings.torch_threads,
         log_level=settings.log_level,
         log_format=settings.log_format,
+        compile=settings.compile,
+        cache_dir=settings.cache_dir,
+        prompt_cache_bytes=settings.prompt_cache_bytes,
     )

@@ -29,6 +29,8 @@ OUTCOMES: Final = (
     "failed",
     "engine_lost",
 )
+# The fields of ``Compilations``, and the label of each.
+COMPILE_KINDS: Final = {"compiles": "compile", "recompiles": "recompile", "autotunes": "autotune"}
 
 
 class Metrics:
@@ -106,6 +108,30 @@ class Metrics:
         self.cold = Counter(
             "kiln_cold_shape_requests",
             "Requests whose shape no warmup had proven.",
+            registry=registry,
+        )
+        self.compiles = Counter(
+            "kiln_compiles_after_ready",
+            "What torch compiled, recompiled or autotuned for requests after Ready. The target is "
+            "0: warmup should have done it.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in COMPILE_KINDS.values():
+            self.compiles.labels(kind)
+        self.prompt_cache_hits = Counter(
+            "kiln_prompt_cache_hits",
+            "Texts of users' requests that no text encoder had to read.",
+            registry=registry,
+        )
+        self.prompt_cache_misses = Counter(
+            "kiln_prompt_cache_misses",
+            "Texts of users' requests that a text encoder read.",
+            registry=registry,
+        )
+        self.prompt_cache_bytes = Gauge(
+            "kiln_prompt_cache_bytes",
+            "Device memory that holds encoded prompts.",
             registry=registry,
         )
         self.device_memory = Gauge(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.integration.faults.drills import assert_failed, draw, metric, outcomes
 from tests.integration.support.server import MODEL, ServerProcess
@@ -25,6 +26,18 @@ def failing(slow_model: Path) -> list[str]:
 def test_w23_w25_a_failed_warmup_ends_the_process(start_server: Start, failing: list[str]) -> None:
     server = start_server(*failing)
     assert_failed(server, 5, "text-to-image 128x128", FAILURE)
+    assert "ready" not in [each["now"] for each in server.events("state")]
+
+
+def test_w25_a_model_that_draws_nan_never_turns_ready(
+    start_server: Start, pipeline_copy: Path
+) -> None:
+    weights = pipeline_copy / "vae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors["decoder.conv_out.weight"].fill_(float("nan"))
+    save_file(tensors, weights)
+    server = start_server("--model", str(pipeline_copy))
+    assert_failed(server, 5, "text-to-image 128x128", "the pixels hold NaN or infinity")
     assert "ready" not in [each["now"] for each in server.events("state")]
 
 

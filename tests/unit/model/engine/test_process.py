@@ -20,9 +20,11 @@ import pytest
 import pytest_asyncio
 
 import model
+from model.contract.compilation import CompileMode
 from model.contract.generation import Generation, GenerationRequest, Sampling
 from model.contract.sampling import ModelDescription, Task
 from model.embedded import PIPELINE_FOLDER
+from model.engine.caches import FOLDERS
 from model.engine.messages import EngineOptions
 from model.engine.process import EngineProcess
 from model.errors import (
@@ -32,6 +34,7 @@ from model.errors import (
     EngineStuck,
     GenerationFailed,
     ModelNotLoadable,
+    OutOfMemory,
     StartupError,
 )
 
@@ -294,6 +297,48 @@ async def test_a_request_that_the_pipeline_refuses_leaves_the_engine_fine(
     with pytest.raises(GenerationFailed, match=f"the pipeline failed on .*{reason}"):
         await engine.process.generate(bad)
     assert np.array_equal((await engine.process.generate(REQUEST)).pixels, clean)
+
+
+async def test_w24_after_memory_ran_out_the_next_picture_is_right(engine: Engine) -> None:
+    """The address space of the process is bounded: its allocator refuses, really."""
+    clean = (await engine.process.generate(REQUEST)).pixels
+    large = replace(
+        REQUEST, sampling=replace(REQUEST.sampling, width=2048, height=2048), seeds=(7,)
+    )
+    memory = engine.running
+    room = memory.memory_info().vms + 200 * 2**20
+    memory.rlimit(psutil.RLIMIT_AS, (room, psutil.RLIM_INFINITY))
+    try:
+        for _ in range(2):
+            with pytest.raises(OutOfMemory, match="no room for text-to-image 2048x2048"):
+                await engine.process.generate(large)
+            assert np.array_equal((await engine.process.generate(REQUEST)).pixels, clean)
+    finally:
+        memory.rlimit(psutil.RLIMIT_AS, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+
+
+# -- compiling -----------------------------------------------------------------------------------
+
+
+async def test_w40_a_full_disk_in_the_cache_folder_costs_speed_and_no_request(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file may grow from here on: the compiler cannot write its code."""
+    for variable in FOLDERS:  # importing diffusers sets one
+        monkeypatch.delenv(variable, raising=False)
+    expected = (await engine.process.generate(REQUEST)).pixels
+    options = replace(OPTIONS, compile=CompileMode.REGIONAL, cache_dir=tmp_path)
+    async with engine_of(options) as other:
+        await other.process.load()
+        other.running.rlimit(psutil.RLIMIT_FSIZE, (0, 0))
+        generation = await other.process.generate(REQUEST)
+        assert np.array_equal(generation.pixels, expected), "as without compiling"
+        assert "File too large" in generation.notes["not_compiled"]
+        other.process.settle(False)
+        again = await other.process.generate(REQUEST)
+        assert again.compiles == 0, "it is not tried again"
+        assert again.notes == generation.notes
+        assert other.losses == []
 
 
 # -- the end -------------------------------------------------------------------------------------

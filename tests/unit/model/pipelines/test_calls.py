@@ -1,6 +1,5 @@
 """One call of a pipeline: its arguments, its pixels, and that nothing of it stays behind."""
 
-import sys
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +10,9 @@ import torch
 
 from model.contract.generation import GenerationRequest, Sampling
 from model.contract.sampling import Task
+from model.errors import GenerationFailed
 from model.pipelines import families
-from model.pipelines.calls import arguments, compiles, run
+from model.pipelines.calls import arguments, run
 from model.pipelines.families import Family, Pictures, PipelineClass
 
 REQUEST = GenerationRequest(
@@ -33,6 +33,7 @@ class FakePipeline:
     def __init__(self, images: Any, raises_at: int | None = None) -> None:
         self.images = images
         self.raises_at = raises_at
+        self.latents = torch.zeros(1)
         self.flagged: list[bool] | None = None
         self._interrupt = True
         self.freed = 0
@@ -54,7 +55,7 @@ class FakePipeline:
         for index in range(num_inference_steps):
             if index == self.raises_at:
                 raise ValueError("broken")
-            tensors = {"latents": torch.zeros(1)}
+            tensors = {"latents": self.latents}
             assert callback_on_step_end(self, index, 0, tensors) is tensors
         return SimpleNamespace(images=self.images, nsfw_content_detected=self.flagged)
 
@@ -292,9 +293,31 @@ def test_a_call_that_breaks_off_leaves_the_pipeline_as_it_was(broken_by: str) ->
     assert pipeline.freed == 1
 
 
-def test_compiles_are_counted_where_there_is_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    counters = {"stats": {"unique_graphs": 3}}
-    monkeypatch.setitem(sys.modules, "torch._dynamo.utils", SimpleNamespace(counters=counters))
-    assert compiles() == 3
-    monkeypatch.delitem(sys.modules, "torch._dynamo.utils")
-    assert compiles() == 0
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("warmup", [True, False])
+def test_w25_a_picture_with_nan_or_infinity_is_a_failure_for_everybody(
+    value: float, warmup: bool
+) -> None:
+    images = torch.ones((2, 3, 2, 4))
+    images[1, 2, 1, 3] = value
+    request = replace(REQUEST, warmup=warmup)
+    with pytest.raises(GenerationFailed, match=r"pixels hold NaN or infinity.*float32"):
+        run(FakePipeline(images), request, lambda step, of: None)
+    fine = FakePipeline(torch.ones((2, 3, 2, 4)))
+    fine.latents = torch.tensor([0.0, value])
+    with pytest.raises(GenerationFailed, match="latents hold NaN or infinity"):
+        run(fine, request, lambda step, of: None)
+    assert fine.freed == 1, "and the pipeline is as it was"
+
+
+def test_w25_a_black_picture_proves_nothing_and_is_the_users_if_they_get_one() -> None:
+    images = torch.ones((2, 3, 2, 4))
+    images[1] = 0
+    black = FakePipeline(images)
+    warming = replace(REQUEST, warmup=True)
+    assert not run(black, REQUEST, lambda step, of: None).pixels[1].any()
+    with pytest.raises(GenerationFailed, match="all black"):
+        run(black, warming, lambda step, of: None)
+    black.flagged = [False, True]
+    notes = run(black, warming, lambda step, of: None).notes
+    assert notes == {"hidden_by_safety_checker": "1"}, "blackened on purpose"

@@ -13,7 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from model.configuration.resolve import resolve
-from model.contract.generation import Generation, GenerationRequest, Timings
+from model.contract.compilation import Compilations
+from model.contract.generation import CacheUse, Generation, GenerationRequest, Timings
 from model.contract.sampling import ModelDescription, SamplingDefaults, Task
 from model.contract.state import State
 from model.contract.warmup import OnFailure
@@ -64,6 +65,9 @@ class FakeEngine:
         self.description = MODEL
         self.hangs_while_loading = False
         self.failures: list[Exception] = []
+        self.settled: list[bool] = []
+        self.compilations = Compilations()
+        self.prompt_cache = CacheUse()
         self.drawn: list[tuple[GenerationRequest, float | None]] = []
 
     def spawn(self) -> None: ...
@@ -91,7 +95,12 @@ class FakeEngine:
             shape=request.shape,
             steps=request.sampling.num_inference_steps,
             timings=Timings(steps=(0.1, 0.1), total=0.2),
+            compilations=self.compilations,
+            prompt_cache=self.prompt_cache,
         )
+
+    def settle(self, settled: bool) -> None:
+        self.settled.append(settled)
 
     async def stop(self) -> None: ...
 
@@ -284,6 +293,45 @@ async def test_w06_a_copy_that_fails_costs_the_user_nothing_and_is_tried_again(
     assert not (await draw(role)).cold_shape
     marks = [request.warmup for request, _ in engine(role).drawn]
     assert marks == [True, False, True, False]
+
+
+async def test_w40_compiling_ends_with_the_warmup_whatever_its_mode(open_role: Any) -> None:
+    server, request, off = (open_role(warmup_mode=each) for each in ("server", "request", "off"))
+    for role in (server, request, off):
+        await role.load()
+    assert [engine(each).settled for each in (server, request, off)] == [[True], [], []]
+    for role in (request, off):
+        await draw(role)
+    assert engine(request).settled == [True], "after the copy of the first request"
+    assert engine(off).settled == [], "it would never compile anything"
+
+
+async def test_w41_what_compiles_after_ready_is_counted_by_kind(open_role: Any) -> None:
+    role = open_role()
+    engine(role).compilations = Compilations(1, 0, 0)
+    await role.load()
+    role.state.enter(State.READY)
+
+    def counted(kind: str) -> float | None:
+        return role.metrics.registry.get_sample_value(
+            "kiln_compiles_after_ready_total", {"kind": kind}
+        )
+
+    kinds = ("compile", "recompile", "autotune")
+    assert [counted(each) for each in kinds] == [0, 0, 0], "what warmup compiled is not counted"
+    engine(role).compilations = Compilations(1, 2, 3)
+    await draw(role)
+    assert [counted(each) for each in kinds] == [1, 2, 3]
+
+
+async def test_w43_hits_and_misses_are_those_of_users(open_role: Any) -> None:
+    role = open_role()
+    engine(role).prompt_cache = CacheUse(hits=2, misses=1, bytes=100)
+    await role.load()
+    names = [f"kiln_prompt_cache_{each}" for each in ("hits_total", "misses_total", "bytes")]
+    assert [sample(role, each) for each in names] == [0, 0, 100]
+    await draw(role)
+    assert [sample(role, each) for each in names] == [2, 1, 100]
 
 
 async def test_a_wrong_request_reaches_neither_queue_nor_engine(open_role: Any) -> None:

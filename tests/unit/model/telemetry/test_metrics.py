@@ -11,7 +11,7 @@ from model.contract.state import State
 from model.telemetry.metrics import OUTCOMES, REQUEST_BUCKETS, STEP_BUCKETS, Metrics
 
 UNITS = ("_seconds", "_bytes")
-LABELS = {"state", "milestone", "shape", "number", "protocol", "outcome", "stage"}
+LABELS = {"state", "milestone", "shape", "number", "protocol", "outcome", "stage", "kind"}
 
 
 @pytest.fixture

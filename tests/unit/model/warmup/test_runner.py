@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from model.contract.compilation import Compilations
 from model.contract.generation import Generation, GenerationRequest
 from model.contract.warmup import WarmupMode
 from model.errors import DeadlineExceeded, GenerationFailed, OutOfMemory
@@ -64,7 +65,7 @@ class Engine:
             shape=request.shape,
             steps=request.sampling.num_inference_steps,
             timings=Any,
-            compiles=self.compiles.pop(0),
+            compilations=Compilations(self.compiles.pop(0)),
         )
 
 

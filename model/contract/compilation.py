@@ -1,0 +1,37 @@
+"""The words of compilation: which parts torch compiles, and what it compiled for one request."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class CompileMode(StrEnum):
+    """``regional``: the denoiser's repeated blocks, one by one; all blocks of a kind share their
+    code. ``full``: the whole denoiser, and the VAE's decoder.
+    """
+
+    OFF = "off"
+    REGIONAL = "regional"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Compilations:
+    """``compiles``: functions compiled for the first time. ``recompiles``: the same ones again, for
+    arguments that the code at hand does not fit. ``autotunes``: kernels chosen by measuring.
+    """
+
+    compiles: int = 0
+    recompiles: int = 0
+    autotunes: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.compiles + self.recompiles + self.autotunes
+
+    def since(self, before: "Compilations") -> "Compilations":
+        """What came on top of ``before``."""
+        return Compilations(
+            self.compiles - before.compiles,
+            self.recompiles - before.recompiles,
+            self.autotunes - before.autotunes,
+        )

@@ -1,0 +1,110 @@
+"""W40, W41: a server that compiles (inductor, on the CPU) is warm when it says Ready, and never
+compiles for a user. ``regional`` on the embedded model; ``full`` on a smaller one of the same
+classes, since the embedded one takes minutes.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.embedded import PIPELINE_FOLDER
+from model.engine.caches import FOLDERS
+from tests.integration.faults.drills import metric
+from tests.integration.support.requests import INFER, KNOBS, PROMPT, body, pictures, pixels
+from tests.integration.support.server import MODEL, ServerProcess
+
+# Compiled code rounds otherwise than the kernels of the uncompiled model: a step or two of 255 in
+# a few of the pixels, after two denoising steps.
+MOST_APART = 2
+MEAN_APART = 0.01
+SIDE, COLD_SIDE = 128, 64
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights; one level with attention, and one without."""
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    torch.manual_seed(0)
+    folder = Path(shutil.copytree(PIPELINE_FOLDER, tmp_path_factory.mktemp("compile") / "tiny"))
+    UNet2DConditionModel(
+        sample_size=32,
+        block_out_channels=(16, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=2,
+        norm_num_groups=4,
+        cross_attention_dim=96,
+    ).save_pretrained(folder / "unet")
+    AutoencoderKL(
+        sample_size=SIDE,
+        block_out_channels=(8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        layers_per_block=1,
+        norm_num_groups=2,
+    ).save_pretrained(folder / "vae")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("mode", "parts"), [("regional", ["unet"]), ("full", ["unet", "vae.decoder"])]
+)
+def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
+    start_server: Callable[..., ServerProcess],
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    parts: list[str],
+) -> None:
+    for variable in FOLDERS:  # importing diffusers sets one
+        monkeypatch.delenv(variable, raising=False)
+    folder = PIPELINE_FOLDER if mode == "regional" else tiny
+    server = start_server(
+        *("--model", str(folder), "--model-name", MODEL),
+        *("--compile", mode, "--cache-dir", str(tmp_path / "cache")),
+    ).wait_ready()
+    assert server.events("compiling")[0]["parts"] == parts
+    assert any((tmp_path / "cache").rglob("*.so")), "the compiled code is kept"
+
+    (shape,) = server.metadata()["warmup"]["shapes"]
+    assert shape["compiles"][0] > 0
+    assert shape["compiles"][-1] == 0
+
+    for side, cold in ((SIDE, False), (COLD_SIDE, True)):
+        answer = server.client.post(INFER, json=body(width=side, height=side))
+        (picture,) = pictures(answer)
+        assert answer.json()["parameters"]["cold_shape"] is cold
+        apart = np.abs(pixels(picture).astype(int) - uncompiled(folder, side))
+        assert apart.max() <= MOST_APART
+        assert apart.mean() <= MEAN_APART
+
+    assert metric(server, "kiln_compiles_after_ready_total") == 0
+    assert server.events("compiled_after_ready") == []
+    assert server.terminate() == 0
+
+
+def uncompiled(folder: Path, side: int) -> Any:
+    """The same picture by diffusers alone."""
+    import torch
+    from diffusers import DiffusionPipeline
+
+    pipeline = DiffusionPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    drawn = pipeline(
+        prompt=PROMPT,
+        negative_prompt="",
+        width=side,
+        height=side,
+        num_inference_steps=KNOBS["num_inference_steps"],
+        guidance_scale=2.0,
+        generator=torch.Generator("cpu").manual_seed(KNOBS["seed"]),
+    )
+    return np.asarray(drawn.images[0]).astype(int)
