@@ -44,6 +44,7 @@ class PipelineClass:
     class where they are all there and this flag of the pipeline, if one is named, is set.
     ``hides``: parameters of the call that mean something else than requests mean by them.
     ``fixed``: further arguments of every call, from the request's sampling.
+    ``needs``: packages that it imports, of those that diffusers and transformers leave optional.
     """
 
     tasks: tuple[Task, ...]
@@ -52,6 +53,7 @@ class PipelineClass:
     sibling_if: str = ""
     hides: frozenset[str] = frozenset()
     fixed: Mapping[str, Callable[[Sampling], Any]] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ KONTEXT_SIZE: Final[dict[str, Callable[[Sampling], Any]]] = {
 # How closely the first frame follows its condition, which is no ``strength`` as requests mean it.
 CONDITION: Final = frozenset({"strength"})
 
+# transformers' processors of texts with pictures.
+VISION: Final = ("torchvision",)
+
 FAMILIES: Final = (
     Family(
         "stable-diffusion-1",
@@ -145,7 +150,7 @@ FAMILIES: Final = (
     ),
     Family(
         "flux-2",
-        {"Flux2Pipeline": PipelineClass((T2I, I2I), Pictures.ALL)},
+        {"Flux2Pipeline": PipelineClass((T2I, I2I), Pictures.ALL, needs=VISION)},
         {
             "num_inference_steps": 50,
             "guidance_scale": 4.0,
@@ -193,7 +198,7 @@ FAMILIES: Final = (
     ),
     Family(
         "qwen-image-edit",
-        {"QwenImageEditPipeline": PipelineClass((I2I,))},
+        {"QwenImageEditPipeline": PipelineClass((I2I,), needs=VISION)},
         {
             "num_inference_steps": 50,
             "true_cfg_scale": 4.0,
@@ -205,7 +210,7 @@ FAMILIES: Final = (
     ),
     Family(
         "qwen-image-edit-plus",
-        {"QwenImageEditPlusPipeline": PipelineClass((I2I,), Pictures.ALL)},
+        {"QwenImageEditPlusPipeline": PipelineClass((I2I,), Pictures.ALL, needs=VISION)},
         {
             "num_inference_steps": 40,
             "true_cfg_scale": 4.0,
@@ -226,6 +231,7 @@ FAMILIES: Final = (
                 Pictures.ONE,
                 sibling=True,
                 sibling_if="expand_timesteps",
+                needs=("ftfy",),
             ),
         },
         {

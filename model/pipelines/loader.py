@@ -1,5 +1,6 @@
 """Load a diffusers folder and describe what was loaded. Imports torch: engine process only."""
 
+import importlib.util
 import inspect
 import time
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
     Raises:
         ModelNotLoadable: broken files, an unknown class, or a device that is not there.
     """
+    _check_packages(folder.pipeline)
     place = resolve_device(device)
     kind = DTYPES[("float32" if place.type == "cpu" else "bfloat16") if dtype == "auto" else dtype]
     disable_progress_bar()
@@ -162,6 +164,20 @@ def _guidance_embedded(pipeline: Any, family: Family) -> bool:
     return family.guidance is Guidance.EMBEDDED or bool(flag and pipeline.config[flag])
 
 
+def _check_packages(pipeline_class: str) -> None:
+    known = class_of(pipeline_class)
+    missing = _missing_packages(known) if known else ()
+    if missing:
+        raise ModelNotLoadable(
+            f"{pipeline_class} needs the Python package {' and '.join(missing)}, which is not "
+            "installed"
+        )
+
+
+def _missing_packages(known: PipelineClass) -> tuple[str, ...]:
+    return tuple(each for each in known.needs if importlib.util.find_spec(each) is None)
+
+
 def _read(folder: ModelFolder, kind: torch.dtype) -> Any:
     try:
         return diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
@@ -186,7 +202,9 @@ def _by_task(pipeline: Any, own: PipelineClass, name: str) -> dict[Task, Any]:
         kind = getattr(diffusers, sibling_name)
         if known.sibling_if and not pipeline.config[known.sibling_if]:
             continue
-        if _lacks(kind, pipeline):
+        missing = (*sorted(_lacks(kind, pipeline)), *_missing_packages(known))
+        if missing:
+            log.warning("task_not_offered", tasks=[*known.tasks], missing=missing)
             continue
         sibling = _sibling(kind, pipeline)
         sibling.set_progress_bar_config(disable=True)

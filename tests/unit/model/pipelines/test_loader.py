@@ -137,19 +137,27 @@ class Sibling(DiffusionPipeline):
 
 
 @pytest.mark.parametrize(
-    ("encoder", "flag", "wanted_flag", "offered"),
+    ("encoder", "flag", "wanted_flag", "needs", "offered"),
     [
-        (True, False, "", True),
-        (False, False, "", False),
-        (True, False, "flag", False),
-        (True, True, "flag", True),
+        (True, False, "", (), True),
+        (False, False, "", (), False),
+        (True, False, "flag", (), False),
+        (True, True, "flag", (), True),
+        (True, False, "", ("torch",), True),
+        (True, False, "", ("no_such_package_at_all",), False),
     ],
 )
-def test_w53_a_sibling_is_offered_where_its_components_and_its_flag_are_there(
-    monkeypatch: pytest.MonkeyPatch, encoder: bool, flag: bool, wanted_flag: str, offered: bool
+def test_w53_a_sibling_is_offered_where_all_that_it_needs_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+    encoder: bool,
+    flag: bool,
+    wanted_flag: str,
+    needs: tuple[str, ...],
+    offered: bool,
 ) -> None:
+    """Its components, its flag, and its packages."""
     own = PipelineClass((Task.TEXT_TO_IMAGE,))
-    other = PipelineClass((Task.IMAGE_TO_IMAGE,), sibling=True, sibling_if=wanted_flag)
+    other = PipelineClass((Task.IMAGE_TO_IMAGE,), sibling=True, sibling_if=wanted_flag, needs=needs)
     family = Family("test", {"Lead": own, "Sibling": other})
     monkeypatch.setattr(families, "FAMILIES", (family,))
     monkeypatch.setattr(diffusers, "Sibling", Sibling, raising=False)
@@ -159,6 +167,16 @@ def test_w53_a_sibling_is_offered_where_its_components_and_its_flag_are_there(
     assert found[Task.TEXT_TO_IMAGE] is lead
     if offered:
         assert found[Task.IMAGE_TO_IMAGE].unet is lead.unet
+
+
+def test_w53_a_package_that_is_missing_is_named_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = PipelineClass((Task.TEXT_TO_IMAGE,), needs=("torch", "no_such_package_at_all"))
+    family = Family("test", {"StableDiffusionPipeline": facts})
+    monkeypatch.setattr(families, "FAMILIES", (family,))
+    with pytest.raises(ModelNotLoadable, match="needs the Python package no_such_package_at_all,"):
+        load(locate("embedded://"), "cpu", "auto")
 
 
 def corrupt(weights: bytes) -> bytes:

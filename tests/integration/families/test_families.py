@@ -1,0 +1,255 @@
+"""W53: every family end to end, by a tiny pipeline of the real classes with random weights: saved,
+loaded, warmed up by its own plan, and asked for each of its tasks, at two sizes.
+
+The engine's parts run in this process; servers of some families are in ``test_servers``.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+
+from model.contract.generation import GenerationRequest
+from model.contract.sampling import Task
+from model.pipelines.calls import run
+from model.pipelines.loader import LoadedModel, load
+from model.pipelines.location import locate
+from model.pipelines.requests import Ask, build_request
+from model.settings import Settings
+from model.warmup.plan import build_plan
+from tests.integration.families import tiny
+
+SIDE: Final = 64
+STEPS: Final = 2
+SETTINGS: Final = Settings()
+
+T2I, I2I, INPAINT = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
+T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
+PICTURES: Final = (T2I, I2I, INPAINT)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is made, and what Kiln must find out about it. ``own``: tasks of the class itself.
+    ``cfg``: the default request runs a second pass. ``frames``: the step of the contract.
+    """
+
+    make: Callable[[], Any]
+    name: str
+    tasks: tuple[Task, ...]
+    own: int = 1
+    cfg: bool = True
+    alignment: int = 16
+    frames: int | None = None
+    registered: bool = True
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+FAMILIES: Final = {
+    "stable diffusion 1.5": Expected(tiny.stable_diffusion, "stable-diffusion-1", PICTURES),
+    "SDXL": Expected(tiny.stable_diffusion_xl, "stable-diffusion-xl", PICTURES),
+    "SD3": Expected(tiny.stable_diffusion_3, "stable-diffusion-3", PICTURES),
+    "FLUX.1": Expected(tiny.flux, "flux-1", PICTURES, cfg=False),
+    "FLUX.1 Kontext": Expected(tiny.flux_kontext, "flux-1-kontext", (I2I, T2I), own=2, cfg=False),
+    "FLUX.2 klein": Expected(tiny.flux_2_klein, "flux-2-klein", (T2I, I2I), own=2),
+    "FLUX.2 klein, distilled": Expected(
+        lambda: tiny.flux_2_klein(is_distilled=True),
+        "flux-2-klein",
+        (T2I, I2I),
+        own=2,
+        cfg=False,
+        defaults={"num_inference_steps": 4, "guidance_scale": 1.0},
+    ),
+    "Z-Image": Expected(tiny.z_image, "z-image", PICTURES, cfg=False),
+    "Qwen-Image": Expected(tiny.qwen_image, "qwen-image", PICTURES),
+    "Wan T2V": Expected(tiny.wan, "wan", (T2V,), frames=4, defaults={"fps": 16.0}),
+    "LTX-Video": Expected(
+        tiny.ltx_video, "ltx-video", (T2V, I2V), frames=8, alignment=32, defaults={"fps": 25.0}
+    ),
+    "LTX-Video, conditioned": Expected(
+        tiny.ltx_condition, "ltx-video", (T2V, I2V), own=2, frames=8, alignment=32
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LoadedModel]:
+    """Makes a pipeline, saves it as ``save_pretrained`` does, and loads it as the engine does."""
+
+    def make(pipeline: Callable[[], Any]) -> LoadedModel:
+        torch.manual_seed(0)
+        folder = tmp_path_factory.mktemp("families") / "tiny"
+        pipeline().save_pretrained(folder)
+        write_defaults(folder)
+        return load(locate(str(folder)), "cpu", "auto")
+
+    return make
+
+
+def write_defaults(folder: Path) -> None:
+    """Of real models the defaults are too large for a test."""
+    classes = json.loads((folder / "model_index.json").read_text())
+    video = classes["_class_name"].startswith(("Wan", "LTX"))
+    defaults = {"width": SIDE, "height": SIDE, **({"num_frames": 9} if video else {})}
+    (folder / "generation_config.json").write_text(json.dumps(defaults))
+
+
+def picture(width: int, height: int) -> Any:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def asked(model: LoadedModel, task: Task, width: int = SIDE, **knobs: Any) -> GenerationRequest:
+    """Seed 7, two steps, whole strength: an input picture leaves its mark in every step."""
+    image = picture(width, SIDE)
+    strength = {"strength": 1.0} if "strength" in model.description.accepted[task] else {}
+    ask = Ask(
+        prompts=("a red fox",),
+        images=(image,) if task.takes_image else (),
+        masks=(image[..., 0],) if task is INPAINT else (),
+        parameters={"width": width, "height": SIDE, "seed": 7, "num_inference_steps": STEPS}
+        | strength | knobs,
+    )  # fmt: skip
+    return build_request(ask, model.description, SETTINGS)
+
+
+def drawn(model: LoadedModel, request: GenerationRequest) -> Any:
+    found = run(model.pipelines[request.task], request, lambda step, of: None).pixels
+    assert (found.shape, found.dtype) == (request.pixel_shape, np.uint8)
+    assert found.std() > 1, "not of one colour"
+    return found
+
+
+class Cancelled(Exception):
+    pass
+
+
+def cancelled(model: LoadedModel, request: GenerationRequest) -> None:
+    def stop(step: int, of: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(model.pipelines[request.task], request, stop)
+
+
+def state(model: LoadedModel) -> list[str]:
+    """All that a scheduler keeps, and how the pipelines are set up."""
+    return [
+        repr((sorted(vars(each.scheduler).items(), key=str), dict(each.config)))
+        for each in model.pipelines.values()
+    ]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_w53_family(loaded: Callable[..., LoadedModel], name: str) -> None:
+    expected = FAMILIES[name]
+    model = loaded(expected.make)
+    about = model.description
+    assert (about.family, about.registered) == (expected.name, expected.registered)
+    assert (about.tasks, about.own_tasks) == (expected.tasks, expected.own)
+    assert about.alignment == expected.alignment
+    assert (about.frames.step if about.frames else None) == expected.frames
+    assert about.defaults.values().items() >= expected.defaults.items()
+    before = state(model)
+
+    cold = {task: drawn(model, asked(model, task)) for task in about.tasks}
+    plan = build_plan(about, SETTINGS)
+    assert plan[0].task is about.tasks[0]
+    assert {each.cfg for each in plan} == {expected.cfg}
+    for planned in plan:
+        drawn(model, replace(planned, deadline=None))
+    for task in about.tasks:
+        wider = asked(model, task, width=SIDE + about.alignment, seed=8)
+        drawn(model, wider)
+        cancelled(model, wider)
+        request = asked(model, task)
+        copies = [each.copy() for each in (*request.images, *request.masks)]
+        again = drawn(model, request)
+        assert np.array_equal(again, cold[task]), f"{task}: the same seed, after other requests"
+        for given, copy in zip((*request.images, *request.masks), copies, strict=True):
+            assert np.array_equal(given, copy), f"{task}: the request's own picture was written to"
+    assert state(model) == before
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        UniPCMultistepScheduler(),
+        DPMSolverMultistepScheduler(),
+        DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++"),
+        EulerDiscreteScheduler(),
+        EulerAncestralDiscreteScheduler(),
+        HeunDiscreteScheduler(),
+    ],
+    ids=lambda each: f"{type(each).__name__} {each.config.get('algorithm_type', '')}".strip(),
+)
+def test_w53_stateful_schedulers_start_anew(
+    loaded: Callable[..., LoadedModel], scheduler: Any
+) -> None:
+    """More steps than the order of any: what one step leaves, the next ones use."""
+    model = loaded(tiny.stable_diffusion)
+    for each in model.pipelines.values():
+        each.scheduler = scheduler
+    request = asked(model, T2I, num_inference_steps=4)
+    other = asked(model, I2I, num_inference_steps=6)
+    cold = drawn(model, request)
+    drawn(model, other)
+    assert np.array_equal(drawn(model, request), cold)
+    cancelled(model, other)
+    assert np.array_equal(drawn(model, request), cold)
+
+
+@pytest.mark.parametrize("name", ["SDXL", "FLUX.1", "LTX-Video"])
+def test_w53_a_seeds_result_is_the_same_in_a_batch_with_pictures(
+    loaded: Callable[..., LoadedModel], name: str
+) -> None:
+    """Each prompt with its own picture, and two copies of each: all four are as if alone, up to the
+    rounding of larger matrices."""
+    model = loaded(FAMILIES[name].make)
+    task = I2V if I2V in model.description.tasks else I2I
+    images = tuple(
+        np.roll(picture(SIDE, SIDE), 40 * number, 2) // (number + 1) for number in (0, 1)
+    )
+    prompts = ("a red fox", "a blue ball")
+
+    def ask(prompts: Any, images: Any, seed: int, copies: int) -> GenerationRequest:
+        knobs = {"seed": seed, "num_inference_steps": STEPS, "num_images_per_prompt": copies}
+        if "strength" in model.description.accepted[task]:
+            knobs["strength"] = 0.5
+        return build_request(
+            Ask(prompts, images=images, parameters=knobs), model.description, SETTINGS
+        )
+
+    together = drawn(model, ask(prompts, images, 3, 2))
+    for place in range(4):
+        alone = drawn(model, ask(prompts[place // 2 :][:1], images[place // 2 :][:1], 3 + place, 1))
+        assert np.abs(together[place].astype(int) - alone[0]).max() <= 2, place
+
+
+def test_w53_a_class_of_no_family_is_served_by_its_signature(
+    loaded: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import diffusers
+
+    monkeypatch.setattr(diffusers, "LettersToPictures", tiny.LettersToPictures, raising=False)
+    model = loaded(lambda: tiny.LettersToPictures(**vars_of(tiny.stable_diffusion())))
+    about = model.description
+    assert (about.family, about.registered, about.tasks) == ("unknown", False, (T2I,))
+    assert about.defaults.sources["num_inference_steps"] == "base"
+    request = asked(model, T2I)
+    assert np.array_equal(drawn(model, request), drawn(model, request))
+
+
+def vars_of(pipeline: Any) -> dict[str, Any]:
+    return {**pipeline.components, "requires_safety_checker": False}
