@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import diffusionservice, metrics, protocol, settings
+from . import diffusionservice, families, metrics, protocol, settings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs/reference"
@@ -20,6 +20,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every generated file, and what it should hold."""
     yield FOLDER / "settings.md", settings.render()
     yield FOLDER / "metrics.md", metrics.render()
+    yield FOLDER.parent / "families.md", families.render()
     written = FOLDER / "protocol.md"
     yield written, protocol.render(written.read_text(encoding="utf-8"))
     yield ROOT / "manifests/crd/diffusionservices.yaml", diffusionservice.crd_yaml()

@@ -1,6 +1,6 @@
 """The parts that tiny pipelines are made of: real classes of diffusers and transformers, of random
-weights and few channels. Tokenizers are made here, from the embedded model's or from single letters,
-so that nothing is fetched.
+weights and few channels. Tokenizers are made here, from the embedded model's or from single
+letters, so that nothing is fetched.
 """
 
 import string

@@ -4,7 +4,6 @@ loaded, warmed up by its own plan, and asked for each of its tasks, at two sizes
 The engine's parts run in this process; servers of some families are in ``test_servers``.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-import torch
 from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
@@ -84,26 +82,10 @@ FAMILIES: Final = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LoadedModel]:
-    """Makes a pipeline, saves it as ``save_pretrained`` does, and loads it as the engine does."""
-
-    def make(pipeline: Callable[[], Any]) -> LoadedModel:
-        torch.manual_seed(0)
-        folder = tmp_path_factory.mktemp("families") / "tiny"
-        pipeline().save_pretrained(folder)
-        write_defaults(folder)
-        return load(locate(str(folder)), "cpu", "auto")
-
-    return make
-
-
-def write_defaults(folder: Path) -> None:
-    """Of real models the defaults are too large for a test."""
-    classes = json.loads((folder / "model_index.json").read_text())
-    video = classes["_class_name"].startswith(("Wan", "LTX"))
-    defaults = {"width": SIDE, "height": SIDE, **({"num_frames": 9} if video else {})}
-    (folder / "generation_config.json").write_text(json.dumps(defaults))
+@pytest.fixture
+def loaded(saved: Callable[..., Path]) -> Callable[..., LoadedModel]:
+    """Loads a pipeline as the engine does, from its folder."""
+    return lambda make: load(locate(str(saved(make))), "cpu", "auto")
 
 
 def picture(width: int, height: int) -> Any:

@@ -1,0 +1,112 @@
+"""The page of families, from the table that the server itself reads."""
+
+from model.contract.sampling import FrameContract
+from model.pipelines.families import FAMILIES, Family, Guidance, Pictures, PipelineClass
+
+from .tables import table
+
+CLASSES = ("family", "diffusers class", "tasks", "input pictures", "needs")
+DEFAULTS = ("family", "size", "frames", "steps", "guidance", "negative prompt")
+INTRODUCTION = """# Families of models
+
+<!-- Generated from model/pipelines/families.py by `make generate`. -->
+
+A model is a diffusers folder. Its family is found by the pipeline class that `model_index.json` names.
+Any other class of diffusers works as well: its task and its parameters are read from the signature of
+its call, the metadata says `"registered": false`, and the log has a warning.
+
+## Classes
+
+The first task of a class is what a request without an input picture asks for, or with one, where the
+class needs it. A class that takes a picture or does without has two tasks, and both are warmed up.
+Classes in italics borrow the components of the family's first class, where these are all there: one
+server does all of their tasks. Those are not warmed up unless `--warmup-tasks` names them.
+
+"""
+DEFAULTS_TITLE = """
+## Defaults
+
+What a request that names none gets. The model folder's own word goes first (`generation_config.json`,
+then extra keys of `model_index.json`), then the size that the denoiser was trained at, then this table.
+`guidance_scale` runs a second pass through the denoiser above the number that is given, unless it is
+an input of the denoiser; `true_cfg_scale` does above 1, and needs a negative prompt.
+
+"""
+RULES = """
+## Sizes, frames and pictures
+
+- `width` and `height` are multiples of 16, or of the VAE's factor times the denoiser's patch where
+  that is more (32 for LTX-Video and for Wan 2.2 5B): `pipeline.alignment` in the metadata.
+- `num_frames` is a multiple of the VAE's factor in time, plus 1: `pipeline.frame_step`. The server
+  names the two nearest numbers to one that does not fit.
+- An input picture has at least 64 pixels along each side.
+- Pictures *for each prompt* are one for all prompts, or one each; *one* and *several* are for one
+  prompt a request. What comes out has the size that the request names, or the first picture's.
+- A VAE may return its latents in any of the forms that diffusers knows (`latent_dist`, `latent`,
+  `latents`, or the distribution itself), and have no shift. FLUX.2 also takes VAEs without a batch
+  norm, of plain or of patchified latents.
+- Every request gets a scheduler as it was loaded, and a generator for each picture: a seed draws the
+  same in every batch, after any other request, and after one that was cancelled.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    classes = [
+        _class_row(family, name, known)
+        for family in FAMILIES
+        for name, known in family.pipelines.items()
+    ]
+    defaults = [row for family in FAMILIES for row in _default_rows(family)]
+    return (
+        INTRODUCTION + table(CLASSES, classes) + DEFAULTS_TITLE + table(DEFAULTS, defaults) + RULES
+    )
+
+
+def _class_row(family: Family, name: str, known: PipelineClass) -> tuple[str, ...]:
+    shown = f"*`{name}`*" if known.sibling else f"`{name}`"
+    if known.sibling_if:
+        shown += f" (if `{known.sibling_if}`)"
+    packages = ", ".join(f"`{each}`" for each in known.needs)
+    return family.name, shown, ", ".join(known.tasks), _pictures(family, known), packages
+
+
+def _pictures(family: Family, known: PipelineClass) -> str:
+    if not any(task.takes_image for task in known.tasks):
+        return ""
+    if known.pictures is Pictures.ALL:
+        return f"up to {family.most_images_in}"
+    return "one" if known.pictures is Pictures.ONE else "for each prompt"
+
+
+def _default_rows(family: Family) -> list[tuple[str, ...]]:
+    """The family's own, and what hangs on a flag of the pipeline."""
+    rows = [_default_row(family.name, family, {})]
+    return rows + [
+        _default_row(f"{family.name}, `{flag}`", family, values)
+        for flag, values in family.variants.items()
+    ]
+
+
+def _default_row(name: str, family: Family, variant: dict[str, object]) -> tuple[str, ...]:
+    values = {**family.defaults, **variant}
+    size = f"{values['width']}x{values['height']}" if "width" in values else "the denoiser's"
+    negative = f'`"{values["negative_prompt"]}"`' if "negative_prompt" in values else ""
+    steps = str(values["num_inference_steps"])
+    return name, size, _frames(family, values), steps, _guidance(family, values), negative
+
+
+def _frames(family: Family, values: dict[str, object]) -> str:
+    if family.frame_step is None:
+        return ""
+    contract = FrameContract(family.frame_step)
+    return f"{values['num_frames']} ({contract.step}k + 1) at {values['fps']:g} fps"
+
+
+def _guidance(family: Family, values: dict[str, object]) -> str:
+    if family.guidance is Guidance.TRUE_SCALE:
+        return f"`true_cfg_scale` {values['true_cfg_scale']:g}"
+    scale = f"`guidance_scale` {values['guidance_scale']:g}"
+    if family.guidance is Guidance.EMBEDDED:
+        return f"{scale}, an input of the denoiser"
+    return f"{scale}, second pass above {family.cfg_above:g}"
