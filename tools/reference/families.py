@@ -11,25 +11,26 @@ INTRODUCTION = """# Families of models
 
 <!-- Generated from model/pipelines/families.py by `make generate`. -->
 
-A model is a diffusers folder. Its family is found by the pipeline class that `model_index.json` names.
-Any other class of diffusers works as well: its task and its parameters are read from the signature of
-its call, the metadata says `"registered": false`, and the log has a warning.
+A model is a diffusers folder. Its family is found by the pipeline class that `model_index.json`
+names. Any other class of diffusers works as well: its task and its parameters are read from the
+signature of its call, the metadata says `"registered": false`, and the log has a warning.
 
 ## Classes
 
-The first task of a class is what a request without an input picture asks for, or with one, where the
-class needs it. A class that takes a picture or does without has two tasks, and both are warmed up.
-Classes in italics borrow the components of the family's first class, where these are all there: one
-server does all of their tasks. Those are not warmed up unless `--warmup-tasks` names them.
+A class that takes a picture or does without has two tasks, and both are warmed up. Classes in
+italics borrow the components of the family's first class, where these are all there: one server
+does all of their tasks. Those are not warmed up unless `--warmup-tasks` names them. *Needs* are
+packages that diffusers leaves optional, and without which the class does not load.
 
 """
 DEFAULTS_TITLE = """
 ## Defaults
 
-What a request that names none gets. The model folder's own word goes first (`generation_config.json`,
-then extra keys of `model_index.json`), then the size that the denoiser was trained at, then this table.
-`guidance_scale` runs a second pass through the denoiser above the number that is given, unless it is
-an input of the denoiser; `true_cfg_scale` does above 1, and needs a negative prompt.
+What a request that names none gets. The model folder's own word goes first
+(`generation_config.json`, then extra keys of `model_index.json`), then the size that the denoiser
+was trained at, then this table. `guidance_scale` runs a second pass through the denoiser above the
+number that is given, unless it is an input of the denoiser; `true_cfg_scale` does above 1, and needs
+a negative prompt.
 
 """
 RULES = """
@@ -40,13 +41,13 @@ RULES = """
 - `num_frames` is a multiple of the VAE's factor in time, plus 1: `pipeline.frame_step`. The server
   names the two nearest numbers to one that does not fit.
 - An input picture has at least 64 pixels along each side.
-- Pictures *for each prompt* are one for all prompts, or one each; *one* and *several* are for one
+- Pictures *for each prompt* are one for all prompts, or one each; *one* and *up to n* are for one
   prompt a request. What comes out has the size that the request names, or the first picture's.
 - A VAE may return its latents in any of the forms that diffusers knows (`latent_dist`, `latent`,
   `latents`, or the distribution itself), and have no shift. FLUX.2 also takes VAEs without a batch
   norm, of plain or of patchified latents.
-- Every request gets a scheduler as it was loaded, and a generator for each picture: a seed draws the
-  same in every batch, after any other request, and after one that was cancelled.
+- Every request gets a scheduler as it was loaded, and a generator for each picture: a seed draws
+  the same after any other request, and after one that was cancelled.
 """
 
 
