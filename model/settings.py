@@ -68,6 +68,15 @@ class Settings(BaseModel):
         "auto",
         **_knob("Model", "Type of the weights. auto: bfloat16 on a GPU, float32 on a CPU."),
     )
+    engines: Count = Field(
+        1,
+        **_knob(
+            "Model",
+            "Engine processes, each with the whole model on a GPU of its own, counted from "
+            "--device on; on a CPU they share it. One queue serves them all, and Ready is when "
+            "all are warm.",
+        ),
+    )
     torch_threads: int = Field(
         0,
         ge=0,

@@ -35,7 +35,7 @@ class GenerationRequest:
     [height, width]. A model that edits several pictures at once takes one prompt, and all of
     ``images`` for it. ``videos``: one for each prompt, uint8 [frames, height, width, 3].
     ``deadline`` is a reading of ``time.monotonic()``. ``cfg``: the denoiser runs a
-    second, unconditional pass.
+    second, unconditional pass. ``engine``: the one that has to run it, counted from 0; None: any.
     """
 
     id: str
@@ -52,6 +52,7 @@ class GenerationRequest:
     priority: int = 0
     cfg: bool = False
     warmup: bool = False
+    engine: int | None = None
 
     @property
     def pictures(self) -> int:

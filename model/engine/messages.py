@@ -11,7 +11,9 @@ from ..contract.sampling import ModelDescription
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What the engine needs to know of the settings. ``threads`` 0: as many as it may use."""
+    """What the engine needs to know of the settings. ``threads`` 0: as many as it may use.
+    ``engine``: which it is of how many, counted from 0.
+    """
 
     model: str
     device: str = "auto"
@@ -22,6 +24,8 @@ class EngineOptions:
     compile: CompileMode = CompileMode.OFF
     cache_dir: Path | None = None
     prompt_cache_bytes: int = 0
+    engine: int = 0
+    engines: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,11 +94,12 @@ class Worker:
             from ..pipelines.compilation import compile_parts
             from ..pipelines.loader import load
             from ..pipelines.prompt_cache import PromptCache
+            from .placement import place
             from .threads import set_threads
 
-            set_threads(options.threads)
+            set_threads(options.threads, options.engines)
             self.send(Loading("read"))
-            model = load(folder, options.device, options.dtype)
+            model = load(folder, place(options.device, options.engine), options.dtype)
             parts = compile_parts(model.pipelines.values(), options.compile)
         except KilnError as error:
             self.send(LoadFailed(str(error)))

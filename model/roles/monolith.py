@@ -12,6 +12,7 @@ from ..contract.sampling import ModelDescription
 from ..contract.state import State
 from ..contract.warmup import OnFailure, WarmupMode
 from ..engine.caches import prepare_cache
+from ..engine.group import EngineGroup
 from ..engine.messages import EngineOptions
 from ..engine.process import EngineProcess
 from ..errors import (
@@ -29,11 +30,12 @@ from ..settings import Settings
 from ..telemetry.logs import get_logger
 from ..telemetry.metrics import COMPILE_KINDS, Metrics
 from ..warmup.admission import admit
+from ..warmup.everywhere import run_everywhere
 from ..warmup.ladder import lightened
 from ..warmup.plan import build_plan, first_request_copy
 from ..warmup.progress import Several, visible_progress
 from ..warmup.report import ShapeReport, WarmupReport
-from ..warmup.runner import Course, PlanFailed, Progress, run_plan
+from ..warmup.runner import Course, PlanFailed, Progress
 from .server_state import ServerState
 
 log = get_logger(__name__)
@@ -53,12 +55,13 @@ class Monolith:
         mode = self.settings.warmup_mode
         self.report = WarmupReport(mode, reason=resolved.sources["warmup_mode"])
         prepare_cache(self.settings.cache_dir)
-        self._engine = EngineProcess(
-            _options(self.settings), self.settings.step_timeout, self._lost
-        )
+        self._engine = self._make_engine()
         self._queue = RequestQueue(
-            self._execute, self.settings.queue_size, metrics.queue_depth.set
-        )  # fmt: skip
+            self._execute,
+            self.settings.queue_size,
+            metrics.queue_depth.set,
+            engines=self.settings.engines,
+        )
         self._queue_runner: asyncio.Task[None] | None = None
         self._first = asyncio.Lock()
         self._first_done = mode is not WarmupMode.REQUEST
@@ -130,6 +133,14 @@ class Monolith:
         if self._queue_runner:
             self._queue_runner.cancel()
 
+    def _make_engine(self) -> EngineProcess | EngineGroup:
+        settings = self.settings
+        engines = [
+            EngineProcess(_options(settings, number), settings.step_timeout, self._lost)
+            for number in range(settings.engines)
+        ]
+        return engines[0] if len(engines) == 1 else EngineGroup(engines)
+
     async def _execute(self, request: GenerationRequest) -> Generation:
         limit = self.settings.step_timeout
         if (
@@ -149,7 +160,9 @@ class Monolith:
             raise WarmupFailed(f"the model's own defaults cannot be drawn: {error}") from error
         self.state.enter(State.WARMING)
         try:
-            self.report = await run_plan(plan, self._course(description), self.report)
+            self.report = await run_everywhere(
+                plan, self._course(description), self.report, self.settings.engines
+            )
             self.state.milestone("warm")
             self.state.degraded = self.report.degraded
         except PlanFailed as error:
@@ -197,15 +210,30 @@ class Monolith:
             started = time.monotonic()
             copy = first_request_copy(request, self.settings)
             try:
-                generation = await self._queue.submit(copy)
+                generations = await asyncio.gather(
+                    *(self._queue.submit(each) for each in self._everywhere(copy))
+                )
             except RequestError as error:
                 log.warning("first_request_warmup_failed", reason=str(error))
                 return
             self._first_done = True
             self._engine.settle(True)
-            passes = (time.monotonic() - started,)
-            shape = ShapeReport(copy.shape, generation.steps, passes, (generation.compiles,))
-            self.report = replace(self.report, of=1, shapes=(shape,), seconds=passes[0])
+            seconds = time.monotonic() - started
+            shapes = tuple(
+                ShapeReport(copy.shape, each.steps, (seconds,), (each.compiles,), engine=number)
+                for number, each in enumerate(generations)
+            )
+            count = len(shapes)
+            self.report = replace(
+                self.report, engines=count, of=count, shapes=shapes, seconds=seconds
+            )
+
+    def _everywhere(self, request: GenerationRequest) -> list[GenerationRequest]:
+        """W21: one for each engine."""
+        return [
+            replace(request, id=f"{request.id}-{number}", engine=number)
+            for number in range(self.settings.engines)
+        ]
 
     def _measure(self, generation: Generation, cold: bool) -> None:
         timings = generation.timings
@@ -263,7 +291,7 @@ class _Recorder(Progress):
             gauge.labels(str(shape.shape)).set(shape.first_over_steady)
 
 
-def _options(settings: Settings) -> EngineOptions:
+def _options(settings: Settings, number: int) -> EngineOptions:
     return EngineOptions(
         model=settings.model,
         device=settings.device,
@@ -274,4 +302,6 @@ def _options(settings: Settings) -> EngineOptions:
         compile=settings.compile,
         cache_dir=settings.cache_dir,
         prompt_cache_bytes=settings.prompt_cache_bytes,
+        engine=number,
+        engines=settings.engines,
     )

@@ -1,4 +1,4 @@
-"""The bounded queue before one engine. Higher ``priority`` first, then first come, first served.
+"""The bounded queue before the engines. Higher ``priority`` first, then first come, first served.
 
 Nothing waits for ever: one request too many is refused with the time after which to try again, and
 a request whose deadline passes is answered then, before it costs device time.
@@ -27,13 +27,20 @@ class _Entry:
     request: GenerationRequest = field(compare=False)
     answer: asyncio.Future[Generation] = field(compare=False)
     arrived: float = field(compare=False, default_factory=time.monotonic)
+    running: asyncio.Task[Generation] | None = field(compare=False, default=None)
 
 
 class RequestQueue:
-    """``run`` must be running as a task; it executes one request at a time."""
+    """``run`` must be running as a task; it executes one request at a time on each engine. What is
+    executed names its engine.
+    """
 
     def __init__(
-        self, execute: Execute, size: int, depth_changed: DepthChanged = lambda _: None
+        self,
+        execute: Execute,
+        size: int,
+        depth_changed: DepthChanged = lambda _: None,
+        engines: int = 1,
     ) -> None:
         self._execute = execute
         self._size = size
@@ -41,8 +48,8 @@ class RequestQueue:
         self._waiting: list[_Entry] = []
         self._count = itertools.count()
         self._arrival = asyncio.Event()
-        self._busy: _Entry | None = None
-        self._current: asyncio.Task[Generation] | None = None
+        self._engines = engines
+        self._busy: dict[int, _Entry] = {}
         self._closed: RequestError | None = None
         self.step_times = StepTimes()
 
@@ -54,7 +61,7 @@ class RequestQueue:
     @property
     def idle(self) -> bool:
         """Nothing waits, nothing runs."""
-        return not self._waiting and self._busy is None
+        return not self._waiting and not self._busy
 
     async def submit(self, request: GenerationRequest) -> Generation:
         """Wait for a turn and run. Cancelling the caller takes the request out, or stops it.
@@ -77,8 +84,8 @@ class RequestQueue:
         try:
             return await entry.answer
         except asyncio.CancelledError:
-            if self._busy is entry and self._current is not None:
-                self._current.cancel()
+            if entry.running is not None:
+                entry.running.cancel()
             raise
         finally:
             if expiry is not None:
@@ -87,23 +94,34 @@ class RequestQueue:
 
     def retry_after(self) -> float:
         """Whole seconds until one place is likely to be free, from the measured step times."""
-        ahead = self._busy or (self._waiting[0] if self._waiting else None)
-        return max(1.0, math.ceil(self.step_times.estimate(ahead.request))) if ahead else 1.0
+        ahead = list(self._busy.values()) or self._waiting[:1]
+        seconds = [self.step_times.estimate(each.request) for each in ahead]
+        return max(1.0, math.ceil(min(seconds))) if seconds else 1.0
 
     async def run(self) -> None:
         """Execute until cancelled."""
+        async with asyncio.TaskGroup() as engines:
+            for number in range(self._engines):
+                engines.create_task(self._keep_busy(number))
+
+    async def _keep_busy(self, engine: int) -> None:
         while True:
-            while not self._waiting:
+            while (entry := self._next_for(engine)) is None:
                 self._arrival.clear()
                 await self._arrival.wait()
-            entry = heapq.heappop(self._waiting)
-            self._changed()
+            self._remove(entry)
             if not entry.answer.done():
-                self._busy = entry
+                self._busy[engine] = entry
                 try:
-                    await self._execute_one(entry)
+                    await self._execute_one(entry, engine)
                 finally:
-                    self._busy = self._current = None
+                    del self._busy[engine]
+
+    def _next_for(self, engine: int) -> _Entry | None:
+        """Some requests are for one engine only: each has to prove itself."""
+        return min(
+            (each for each in self._waiting if each.request.engine in (None, engine)), default=None
+        )
 
     def close(self, reason: RequestError) -> None:
         """Fail everything that waits, and refuse what comes."""
@@ -114,13 +132,14 @@ class RequestQueue:
         self._waiting.clear()
         self._changed()
 
-    async def _execute_one(self, entry: _Entry) -> None:
+    async def _execute_one(self, entry: _Entry, engine: int) -> None:
         waited = time.monotonic() - entry.arrived
-        self._current = asyncio.ensure_future(self._execute(entry.request))
+        request = replace(entry.request, engine=engine)
+        entry.running = asyncio.ensure_future(self._execute(request))
         # A callback: the caller gets its answer even when this loop is cancelled meanwhile.
-        self._current.add_done_callback(functools.partial(self._answer, entry, waited))
+        entry.running.add_done_callback(functools.partial(self._answer, entry, waited))
         # Not awaited directly: a cancelled request must not cancel this loop.
-        await asyncio.wait([self._current])
+        await asyncio.wait([entry.running])
 
     def _answer(self, entry: _Entry, waited: float, done: asyncio.Task[Generation]) -> None:
         if done.cancelled():
@@ -146,7 +165,7 @@ class RequestQueue:
 
     def _expire(self, entry: _Entry) -> None:
         # A request that runs is stopped by the engine, at its next step.
-        if entry is not self._busy and not entry.answer.done():
+        if entry.running is None and not entry.answer.done():
             entry.answer.set_exception(DeadlineExceeded("the deadline passed in the queue"))
 
     def _remove(self, entry: _Entry) -> None:

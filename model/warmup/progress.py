@@ -26,6 +26,7 @@ class LogProgress:
             "warmup_shape",
             number=f"{report.done}/{report.of}",
             shape=str(shape.shape),
+            engine=shape.engine,
             seconds=round(sum(shape.passes), 3),
             passes=[round(each, 3) for each in shape.passes],
             first_over_steady=shape.first_over_steady,

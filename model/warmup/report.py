@@ -1,5 +1,6 @@
 """What was proven, for metadata, metrics and people."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ class ShapeReport:
     the last pass was within tolerance of the one before. ``steps``: steps a pass.
     ``asked``: the planned shape, where memory sufficed only for a smaller one (W24).
     ``real_passes`` and ``real_compiles``: the same of the passes that ran as a user's request
-    would, where the server compiles (W17).
+    would, where the server compiles (W17). ``engine``: where it ran, counted from 0 (W21).
     """
 
     shape: Shape
@@ -25,6 +26,7 @@ class ShapeReport:
     asked: Shape | None = None
     real_passes: tuple[float, ...] = ()
     real_compiles: tuple[int, ...] = ()
+    engine: int = 0
 
     @property
     def proven(self) -> bool:
@@ -44,6 +46,7 @@ class ShapeReport:
         return {
             "shape": str(self.shape),
             **asdict(self.shape),
+            "engine": self.engine,
             "steps": self.steps,
             "passes": [round(each, 4) for each in self.passes],
             "compiles": list(self.compiles),
@@ -60,7 +63,9 @@ class ShapeReport:
 
 @dataclass(frozen=True, slots=True)
 class WarmupReport:
-    """``reason``: which source chose the mode. ``eta_s``: seconds left, None while unknown."""
+    """``reason``: which source chose the mode. ``eta_s``: seconds left, None while unknown.
+    ``engines``: how many run the plan; ``of`` and ``shapes`` count each shape on each of them.
+    """
 
     mode: WarmupMode
     reason: str
@@ -69,6 +74,7 @@ class WarmupReport:
     seconds: float = 0.0
     eta_s: float | None = None
     failure: str | None = None
+    engines: int = 1
 
     @property
     def done(self) -> int:
@@ -76,7 +82,10 @@ class WarmupReport:
 
     @property
     def proven_shapes(self) -> frozenset[Shape]:
-        return frozenset(each.shape for each in self.shapes if each.proven)
+        """Those that every engine has proven (W21)."""
+        found = {(each.shape, each.engine) for each in self.shapes if each.proven}
+        count = Counter(shape for shape, _ in found)
+        return frozenset(shape for shape in count if count[shape] == self.engines)
 
     @property
     def degraded(self) -> str | None:
@@ -94,6 +103,7 @@ class WarmupReport:
         return {
             "mode": self.mode,
             "reason": self.reason,
+            "engines": self.engines,
             "done": self.done,
             "of": self.of,
             "eta_s": self.eta_s,

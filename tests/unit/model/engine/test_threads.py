@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.engine.threads import usable_cpus
+from model.engine.threads import set_threads, usable_cpus
 
 OURS = len(os.sched_getaffinity(0))
 
@@ -31,3 +31,12 @@ def test_the_quota_of_the_cgroup_bounds_the_threads(tmp_path: Path, quota: str, 
 
 def test_without_a_cgroup_it_is_the_affinity(tmp_path: Path) -> None:
     assert usable_cpus(tmp_path / "missing") == OURS
+
+
+def test_w21_engines_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", told.append)
+    monkeypatch.setattr("model.engine.threads.usable_cpus", lambda: 4)
+    for threads, engines in ((0, 1), (0, 2), (0, 8), (3, 2)):
+        set_threads(threads, engines)
+    assert told == [4, 2, 1, 3]

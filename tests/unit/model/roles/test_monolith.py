@@ -306,6 +306,39 @@ async def test_w40_compiling_ends_with_the_warmup_whatever_its_mode(open_role: A
     assert engine(off).settled == [], "it would never compile anything"
 
 
+async def test_w21_one_engine_that_fails_its_warmup_keeps_the_server_from_ready(
+    open_role: Any,
+) -> None:
+    role = open_role(engines="2")
+    first, second = role._engine._engines
+    second.failures = [GenerationFailed("it broke")]
+    with pytest.raises(WarmupFailed, match="it broke"):
+        await role.load()
+    assert role.report.failure == "it broke"
+    assert "warm" not in role.state.timeline
+    assert {request.engine for request, _ in first.drawn} <= {0}
+
+
+async def test_w21_losing_one_engine_loses_the_server(open_role: Any) -> None:
+    role = open_role(engines="2")
+    await role.load()
+    role._engine._engines[1].failures = [died := EngineDied("killed by signal 9")]
+    first, second = await asyncio.gather(draw(role), draw(role), return_exceptions=True)
+    assert not isinstance(first, Exception)
+    assert isinstance(second, EngineLost)
+    assert role.state.failure is died
+
+
+async def test_w21_the_copy_of_the_first_request_runs_on_every_engine(open_role: Any) -> None:
+    role = open_role(engines="2", warmup_mode="request")
+    await role.load()
+    assert not (await draw(role)).cold_shape
+    for number, each in enumerate(role._engine._engines):
+        assert each.drawn[0][0].warmup
+        assert {request.engine for request, _ in each.drawn} == {number}
+    assert (role.report.done, role.report.of) == (2, 2)
+
+
 async def test_w41_what_compiles_after_ready_is_counted_by_kind(open_role: Any) -> None:
     role = open_role()
     engine(role).compilations = Compilations(1, 0, 0)

@@ -43,12 +43,12 @@ class HeldEngine:
         self.started: list[str] = []
         self.cancelled: list[str] = []
         self.running: dict[str, asyncio.Future[Generation]] = {}
-        self._requests: dict[str, GenerationRequest] = {}
+        self.requests: dict[str, GenerationRequest] = {}
         self._arrived = asyncio.Event()
 
     async def execute(self, request: GenerationRequest) -> Generation:
         self.started.append(request.id)
-        self._requests[request.id] = request
+        self.requests[request.id] = request
         end = self.running[request.id] = asyncio.get_running_loop().create_future()
         self._arrived.set()
         try:
@@ -67,7 +67,7 @@ class HeldEngine:
                 await self._arrived.wait()
 
     def finish(self, identity: str, seconds: float = 2.0) -> None:
-        request = self._requests[identity]
+        request = self.requests[identity]
         self.running[identity].set_result(make_generation(request, seconds))
 
     def fail(self, identity: str, error: Exception) -> None:

@@ -264,3 +264,61 @@ async def test_depth_and_idleness(
     await asyncio.sleep(0)
     assert (queue.depth, queue.idle) == (0, True)
     assert seen == [1, 0, 1, 0]
+
+
+# -- several engines -----------------------------------------------------------------------------
+
+
+async def test_w21_each_free_engine_runs_one_request(
+    open_queue: Callable[..., RequestQueue], engine: Any, request_of: Any
+) -> None:
+    queue = open_queue(engines=2)
+    jobs = [asyncio.create_task(queue.submit(request_of(each))) for each in "abc"]
+    await engine.runs("b")
+    assert engine.started == ["a", "b"]
+    assert queue.depth == 1
+    engine.finish("b")
+    await engine.runs("c")
+    assert [each.engine for each in engine.requests.values()] == [0, 1, 1]
+    assert not queue.idle
+    for each in "ac":
+        engine.finish(each)
+    await asyncio.gather(*jobs)
+    assert queue.idle
+
+
+async def test_w21_a_request_for_one_engine_waits_for_it_and_others_pass(
+    open_queue: Callable[..., RequestQueue], engine: Any, request_of: Any
+) -> None:
+    queue = open_queue(engines=2)
+    wanted = {"a": 1, "b": 1, "c": None}
+    jobs = [
+        asyncio.create_task(queue.submit(request_of(each, engine=number)))
+        for each, number in wanted.items()
+    ]
+    await engine.runs("a")
+    await engine.runs("c")
+    assert sorted(engine.started) == ["a", "c"]
+    engine.finish("c")
+    await jobs[2]
+    assert queue.depth == 1, "engine 0 is free, and leaves it"
+    engine.finish("a")
+    await engine.runs("b")
+    engine.finish("b")
+    await asyncio.gather(*jobs)
+    assert {name: each.engine for name, each in engine.requests.items()} == {"a": 1, "b": 1, "c": 0}
+
+
+async def test_w21_cancelling_stops_the_request_that_was_meant(
+    open_queue: Callable[..., RequestQueue], engine: Any, request_of: Any
+) -> None:
+    queue = open_queue(engines=2)
+    jobs = [asyncio.create_task(queue.submit(request_of(each))) for each in "ab"]
+    await engine.runs("b")
+    jobs[1].cancel()
+    await asyncio.gather(jobs[1], return_exceptions=True)
+    for _ in range(3):  # let the execution end
+        await asyncio.sleep(0)
+    assert engine.cancelled == ["b"]
+    engine.finish("a")
+    assert (await jobs[0]).id == "a"

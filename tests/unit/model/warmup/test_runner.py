@@ -173,6 +173,7 @@ async def test_w22_the_report_says_what_happened(clock: Clock, plan: Any) -> Non
         "cfg": False,
         "image_in": False,
         "frames": 1,
+        "engine": 0,
         "steps": 2,
         "passes": [4.0, 1.0, 1.0],
         "compiles": [2, 0, 0],
