@@ -10,6 +10,7 @@ from .defaults import read_json
 
 EMBEDDED: Final = "embedded://"
 HUB: Final = "hf://"
+PATTERNS: Final = ["*.json", "*.safetensors", "*.txt", "*.model"]
 UNSAFE_SUFFIXES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -24,28 +25,30 @@ class ModelFolder:
     revision: str
 
 
-def locate(address: str) -> ModelFolder:
+def locate(address: str, *, weights: bool = True) -> ModelFolder:
     """Resolve ``embedded://``, ``hf://ORGANISATION/NAME[@REVISION]``, ``file://`` or a path. A hub
-    model is downloaded into the hub's cache first; nothing else touches the network.
+    model is downloaded into the hub's cache first; nothing else touches the network. Without
+    ``weights`` only its configuration is, and nobody asks whether the rest is there.
 
     Raises:
         ModelNotLoadable: no such folder, no ``model_index.json``, or weights that are pickles.
     """
     if address.startswith(HUB):
-        return _checked(_downloaded(address.removeprefix(HUB)), address)
+        found = _downloaded(address.removeprefix(HUB), PATTERNS if weights else PATTERNS[:1])
+        return _checked(found, address, weights)
     if address.startswith(EMBEDDED):
         from ..embedded import PIPELINE_FOLDER
 
-        return _checked(PIPELINE_FOLDER, address)
+        return _checked(PIPELINE_FOLDER, address, weights)
     path = Path(address.removeprefix("file://")).expanduser()
     if "://" in str(address) and not address.startswith("file://"):
         raise ModelNotLoadable(
             f"model {address!r}: unknown scheme; use embedded://, hf://ORGANISATION/NAME or a path"
         )
-    return _checked(path, address)
+    return _checked(path, address, weights)
 
 
-def _checked(path: Path, address: str) -> ModelFolder:
+def _checked(path: Path, address: str, weights: bool) -> ModelFolder:
     if not path.is_dir():
         raise ModelNotLoadable(
             f"model {address!r}: there is no such folder; a model of the hub is "
@@ -60,8 +63,9 @@ def _checked(path: Path, address: str) -> ModelFolder:
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str):
         raise ModelNotLoadable(f"model {address!r}: model_index.json names no _class_name")
-    _check_components(path, index, address)
-    _check_weights(path, address)
+    if weights:
+        _check_components(path, index, address)
+        _check_weights(path, address)
     return ModelFolder(path, pipeline, _revision(path))
 
 
@@ -101,13 +105,13 @@ def _revision(path: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _downloaded(name: str) -> Path:
+def _downloaded(name: str, patterns: list[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
     wanted: dict[str, Any] = {
-        "allow_patterns": ["*.json", "*.safetensors", "*.txt", "*.model"],
+        "allow_patterns": patterns,
         "revision": revision or None,
     }
     try:

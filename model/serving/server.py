@@ -24,6 +24,7 @@ from ..telemetry.metrics import Metrics
 from .app import create_app
 from .context import Serving
 from .http_server import HttpServer, bind
+from .report_file import report_document, write_report
 from .termination import write_termination_message
 
 log = get_logger(__name__)
@@ -70,6 +71,7 @@ class Server:
         self.told_to_stop = asyncio.Event()
         self.failed = asyncio.Event()
         self.hurry = asyncio.Event()
+        self.reported = False
         metrics.set_state(self.state.current)
         self.state.listen(metrics.set_state)
         self.state.listen(self._on_state)
@@ -150,9 +152,18 @@ class Server:
             self.serving.metrics.startup.labels(name).set(seconds)
         if self.grpc is not None:
             self._background = asyncio.ensure_future(self.grpc.follow(state))
+        if state in (State.READY, State.FAILED):
+            self._report()
         if state is State.FAILED:
             log.error("failed", reason=str(self.state.failure))
             self.failed.set()
+
+    def _report(self) -> None:
+        """Warmup has ended, one way or the other. What happens later is no part of its report."""
+        path = self.settings.warmup_report_path
+        if path is not None and not self.reported:
+            self.reported = True
+            write_report(path, report_document(self.serving))
 
     async def _drain(self) -> None:
         """NotReady at once; serve on for the drain delay; then let what runs finish."""

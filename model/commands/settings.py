@@ -1,0 +1,39 @@
+"""The settings of a command: resolved from all sources, with what does not hold said aloud."""
+
+import argparse
+import os
+import sys
+
+from ..configuration.resolve import Resolved, resolve
+from ..contract.roles import Role
+from ..errors import InvalidSettings
+
+
+def settings_of(given: argparse.Namespace) -> Resolved:
+    """What flags, environment and config file say. Ends with a table of it where that was asked
+    for.
+
+    Raises:
+        InvalidSettings: as ``resolve``.
+    """
+    resolved = resolve(given, os.environ)
+    for each in resolved.warnings:
+        print(f"kiln: warning: {each}", file=sys.stderr)
+    if given.print_config:
+        print(resolved.table())
+        sys.exit(0)
+    return resolved
+
+
+def check_role(resolved: Resolved) -> None:
+    """Return when the role can be served.
+
+    Raises:
+        InvalidSettings: not yet.
+    """
+    role = resolved.settings.role
+    if role is not Role.MONOLITHIC:
+        raise InvalidSettings(
+            f"role ({resolved.sources['role']}): {role} cannot be served yet; only "
+            f"{Role.MONOLITHIC} can"
+        )
