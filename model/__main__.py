@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from . import __version__
 from .commands import doctor, embedded, plan, serve, warmup
 from .commands.parser import Parser
+from .commands.settings import settings_of
 from .errors import StartupError
 
 EPILOG = """Try it:
@@ -27,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         given.parser.refuse(unknown)
     try:
+        # Every command that has settings can show them.
+        if getattr(given, "print_config", False):
+            print(settings_of(given).table())
+            return 0
         return int(given.run(given))
     except StartupError as error:
         print(f"kiln: {error}", file=sys.stderr)

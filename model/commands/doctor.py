@@ -1,5 +1,5 @@
 """``python -m model doctor``: what may keep a server with these settings from starting, and how to
-mend it. Nothing is changed, and no weights are read.
+mend it. Reads no weights, and changes nothing but that it makes the folder for compiled code.
 """
 
 import argparse
@@ -7,6 +7,7 @@ import contextlib
 import math
 import os
 import shutil
+import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from ..configuration.flags import add_flags
+from ..contract.compilation import CompileMode
 from ..contract.generation import GenerationRequest
+from ..engine.caches import prepare_cache
 from ..errors import KilnError
 from ..settings import Settings
 from .parser import Commands
@@ -140,6 +143,29 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
             yield Finding(f"{name} folder", f"{folder} can be written")
 
 
+def check_compiler(settings: Settings) -> Iterator[Finding]:
+    """What torch compiles with, where it shall compile."""
+    if settings.compile is CompileMode.OFF:
+        return
+    compiler = os.environ.get("CXX", "g++")
+    found = shutil.which(compiler)
+    mend = f"install {compiler}, or name another compiler in CXX, or use --compile off"
+    if found is None:
+        yield Finding("C++ compiler", f"there is no {compiler}", mend)
+    else:
+        yield Finding("C++ compiler", found)
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    mend = "install Python's development files (python3-dev), or use --compile off"
+    yield Finding("Python headers", str(headers), "" if headers.is_file() else mend)
+    try:
+        prepare_cache(settings.cache_dir)
+    except KilnError as error:
+        yield Finding("cache folder", str(error), "mount a volume there that this user may write")
+    else:
+        where = settings.cache_dir or "none: each start compiles anew; --cache-dir keeps it"
+        yield Finding("cache folder", str(where))
+
+
 def check_ports(settings: Settings) -> Iterator[Finding]:
     """Nobody else has them."""
     from ..serving.http_server import bind
@@ -176,5 +202,6 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     check_device,
     check_shared_memory,
     check_folders,
+    check_compiler,
     check_ports,
 )

@@ -10,8 +10,7 @@ from ..errors import InvalidSettings
 
 
 def settings_of(given: argparse.Namespace) -> Resolved:
-    """What flags, environment and config file say. Ends with a table of it where that was asked
-    for.
+    """What flags, environment and config file say.
 
     Raises:
         InvalidSettings: as ``resolve``.
@@ -19,9 +18,6 @@ def settings_of(given: argparse.Namespace) -> Resolved:
     resolved = resolve(given, os.environ)
     for each in resolved.warnings:
         print(f"kiln: warning: {each}", file=sys.stderr)
-    if given.print_config:
-        print(resolved.table())
-        sys.exit(0)
     return resolved
 
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, replace
 
 from ..configuration.resolve import Resolved
+from ..contract.compilation import CompileMode
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.state import State
@@ -143,9 +144,8 @@ class Monolith:
 
     async def _execute(self, request: GenerationRequest) -> Generation:
         limit = self.settings.step_timeout
-        if (
-            request.warmup or self.state.current is State.WARMING
-        ):  # a step may compile for as long as its request may take
+        # Until it is warm, a step may compile for as long as its request may take.
+        if request.warmup or self.state.current is State.WARMING:
             limit = max(limit, self.settings.warmup_request_timeout)
         generation = await self._engine.generate(request, limit=limit)
         self.metrics.prompt_cache_bytes.set(generation.prompt_cache.bytes)
@@ -176,6 +176,7 @@ class Monolith:
             request_timeout=self.settings.warmup_request_timeout,
             progress=Several(_Recorder(self), visible_progress()),
             lighten=lambda request: lightened(request, description, self.settings),
+            compiled=self.settings.compile is not CompileMode.OFF,
         )
 
     async def _draw_and_encode(self, request: GenerationRequest) -> Generation:

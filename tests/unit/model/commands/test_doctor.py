@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sysconfig
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +101,33 @@ def test_a_folder_that_cannot_be_written_is_told(
     assert temporary.mend == ""
     assert report.what == "report folder"
     assert "writable" in report.mend
+
+
+def test_without_compilation_nobody_asks_for_a_compiler() -> None:
+    assert list(doctor.check_compiler(Settings())) == []
+
+
+def test_what_compiling_takes_is_looked_for(tmp_path: Path) -> None:
+    settings = Settings(compile="regional", cache_dir=tmp_path / "cache")
+    found = {each.what: each for each in doctor.check_compiler(settings)}
+    assert set(found) == {"C++ compiler", "Python headers", "cache folder"}
+    assert str(tmp_path) in found["cache folder"].detail
+    assert found["cache folder"].mend == ""
+
+
+def test_a_compiler_that_is_missing_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    (tmp_path / "file").touch()
+    settings = Settings(compile="full", cache_dir=tmp_path / "file/cache")
+    found = {each.what: each for each in doctor.check_compiler(settings)}
+    assert "there is no no-such-compiler" in found["C++ compiler"].detail
+    assert "install no-such-compiler" in found["C++ compiler"].mend
+    assert "python3-dev" in found["Python headers"].mend
+    assert "cannot be written" in found["cache folder"].detail
+    assert found["cache folder"].mend
 
 
 def test_a_port_that_somebody_has_is_told(taken_port: int) -> None:

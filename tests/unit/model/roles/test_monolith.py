@@ -208,6 +208,19 @@ async def test_w24_a_server_with_less_memory_is_ready_for_less_and_says_so(
     assert not (await draw(role, width=32, height=32)).cold_shape
 
 
+@pytest.mark.parametrize(("compile_mode", "real"), [("off", 0), ("regional", 1), ("full", 1)])
+async def test_w17_with_compiled_code_a_shape_also_runs_as_a_users_request(
+    open_role: Any, compile_mode: str, real: int
+) -> None:
+    role = open_role(compile=compile_mode, warmup_request_timeout="900")
+    await role.load()
+    unmarked = [(each, limit) for each, limit in engine(role).drawn if not each.warmup]
+    assert len(unmarked) == real
+    assert len(role.report.shapes[0].real_passes) == real
+    assert all(limit == 900.0 for _, limit in unmarked), "it, too, may compile for minutes"
+    assert sample(role, "kiln_images_total") == 0, "W28: it is no user's"
+
+
 async def test_w40_cold_shapes_are_refused_where_the_server_was_told_so(open_role: Any) -> None:
     role = open_role(unwarmed_shapes="reject")
     await role.load()
