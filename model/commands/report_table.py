@@ -43,7 +43,8 @@ def _print_model(found: dict[str, Any], console: Console) -> None:
 
 def _shapes(shapes: list[dict[str, Any]]) -> Table:
     table = Table(box=None)
-    for heading in ("shape", "steps", "passes (s)", "compiles", "first / steady", "proof"):
+    table.add_column("shape", no_wrap=True)
+    for heading in ("steps", "passes (s)", "compiles", "first / steady", "proof"):
         table.add_column(heading, overflow="fold")
     for each in shapes:
         real = each["real_passes"]
