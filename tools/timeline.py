@@ -32,7 +32,7 @@ class Bar:
 
 def bars(report: dict[str, Any]) -> Iterator[Bar]:
     """A bar for each part of the start: the port, the model, every shape; a shape has a part for
-    each pass.
+    each pass. Engines warm up side by side.
 
     Raises:
         KeyError: the start did not come to Ready.
@@ -40,13 +40,16 @@ def bars(report: dict[str, Any]) -> Iterator[Bar]:
     times = report["timeline"]
     yield Bar("port opens (live)", ((0.0, times["live"], "load"),))
     yield Bar("engine starts, model loads", ((times["live"], times["loaded"], "load"),))
-    at = times["loaded"]
+    several = report["warmup"]["engines"] > 1
+    ends: dict[int, float] = {}
     for shape in report["warmup"]["shapes"]:
-        parts = []
+        engine, parts = shape["engine"], []
+        at = ends.get(engine, times["loaded"])
         for number, seconds in enumerate((*shape["passes"], *shape["real_passes"])):
             parts.append((at, at + seconds, "pass" if number == 0 else "steady"))
             at += seconds
-        yield Bar(shape["shape"], tuple(parts))
+        ends[engine] = at
+        yield Bar(f"{engine}: {shape['shape']}" if several else shape["shape"], tuple(parts))
 
 
 def draw(report: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ def print_report(found: dict[str, Any], console: Console | None = None) -> None:
     warmup = found["warmup"]
     _print_model(found, console)
     if warmup["shapes"]:
-        console.print(_shapes(warmup["shapes"]))
+        console.print(_shapes(warmup["shapes"], several=warmup["engines"] > 1))
     else:
         console.print(f"No shape was warmed up: mode {warmup['mode']} ({warmup['reason']}).")
     if found["timeline"]:
@@ -41,8 +41,10 @@ def _print_model(found: dict[str, Any], console: Console) -> None:
     console.print(f"Defaults: {sources}.", highlight=False)
 
 
-def _shapes(shapes: list[dict[str, Any]]) -> Table:
+def _shapes(shapes: list[dict[str, Any]], *, several: bool) -> Table:
     table = Table(box=None)
+    if several:
+        table.add_column("engine")
     table.add_column("shape", no_wrap=True)
     for heading in ("steps", "passes (s)", "compiles", "first / steady", "proof"):
         table.add_column(heading, overflow="fold")
@@ -51,6 +53,7 @@ def _shapes(shapes: list[dict[str, Any]]) -> Table:
         passes = " ".join(f"{seconds:.2f}" for seconds in each["passes"])
         ratio = each["first_over_steady"]
         table.add_row(
+            *([str(each["engine"])] if several else []),
             each["shape"],
             str(each["steps"]),
             f"{passes} + {' '.join(f'{seconds:.2f}' for seconds in real)}" if real else passes,

@@ -24,8 +24,10 @@ def admit(request: GenerationRequest, report: WarmupReport, policy: UnwarmedShap
     shape = request.shape
     if shape in report.proven_shapes:
         return
-    if any(each.degraded and each.shape.task is shape.task for each in report.shapes):
-        _check_memory(shape, [each for each in report.proven_shapes if each.task is shape.task])
+    same_task = [each for each in report.shapes if each.proven and each.shape.task is shape.task]
+    # W21: any engine may get it, so it has to fit into each of them.
+    for engine in sorted({each.engine for each in same_task if each.degraded}):
+        _check_memory(shape, [each.shape for each in same_task if each.engine == engine])
     if policy is UnwarmedShapes.REJECT:
         raise ShapeRefused("width", f"{shape} is not warm, and this server serves nothing cold; "
                            f"{_listed(report.proven_shapes)}")  # fmt: skip

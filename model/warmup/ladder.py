@@ -18,9 +18,11 @@ HALF_THE_AREA: Final = math.sqrt(0.5)
 def lightened(
     request: GenerationRequest, model: ModelDescription, settings: Settings
 ) -> GenerationRequest | None:
-    """A new request for the next smaller shape, or None at the floor."""
+    """A new request for the next smaller shape, on the same engine; None at the floor."""
     target = lighter(Target.of(request.shape), model)
-    return None if target is None else warmup_request(target, model, settings)
+    if target is None:
+        return None
+    return replace(warmup_request(target, model, settings), engine=request.engine)
 
 
 def lighter(target: Target, model: ModelDescription) -> Target | None:

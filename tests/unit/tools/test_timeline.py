@@ -10,13 +10,18 @@ import pytest
 
 from tools.timeline import LABELS, bars, draw, main
 
-SHAPE = {"shape": "text-to-image 64x64 batch 1", "passes": [2.0, 1.0, 1.0], "real_passes": [0.5]}
+SHAPE = {
+    "shape": "text-to-image 64x64 batch 1",
+    "engine": 0,
+    "passes": [2.0, 1.0, 1.0],
+    "real_passes": [0.5],
+}
 REPORT: dict[str, Any] = {
     "name": "fox",
     "state": "ready",
     "pipeline": {"class": "Fox<Pipeline>", "device": "cpu"},
     "timeline": {"live": 1.0, "loaded": 5.0, "warm": 14.0, "ready": 14.0},
-    "warmup": {"shapes": [SHAPE, {**SHAPE, "shape": "text-to-image 128x64 batch 1"}]},
+    "warmup": {"engines": 1, "shapes": [SHAPE, {**SHAPE, "shape": "text-to-image 128x64 batch 1"}]},
 }
 
 
@@ -27,6 +32,13 @@ def test_every_part_of_the_start_has_its_bar_in_its_place() -> None:
     assert [(start, end) for start, end, _ in first.parts] == [(5, 7), (7, 8), (8, 9), (9, 9.5)]
     assert [colour for _, _, colour in first.parts] == ["pass", "steady", "steady", "steady"]
     assert second.parts[0][0] == 9.5, "one shape follows the other"
+
+
+def test_w21_engines_warm_up_side_by_side() -> None:
+    shapes = [SHAPE, {**SHAPE, "engine": 1}]
+    _, _, first, second = bars({**REPORT, "warmup": {"engines": 2, "shapes": shapes}})
+    assert first.parts == second.parts
+    assert (first.label, second.label) == (f"0: {SHAPE['shape']}", f"1: {SHAPE['shape']}")
 
 
 def test_the_picture_is_xml_whose_bars_end_before_ready() -> None:

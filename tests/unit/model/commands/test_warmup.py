@@ -16,6 +16,7 @@ from model.commands.report_table import print_report, proof
 
 STEADY: dict[str, Any] = {
     "shape": "text-to-image 128x128 batch 1 cfg",
+    "engine": 0,
     "steps": 2,
     "passes": [4.0, 1.0, 1.0],
     "compiles": [3, 0, 0],
@@ -45,6 +46,7 @@ REPORT: dict[str, Any] = {
     "defaults": {"width": 128, "sources": {"width": "model folder"}},
     "warmup": {
         "mode": "server",
+        "engines": 1,
         "reason": "default",
         "done": 1,
         "of": 1,
@@ -113,6 +115,13 @@ def test_each_outcome_has_its_words(changes: dict[str, Any], words: str) -> None
 def test_degradation_and_failure_have_lines_of_their_own() -> None:
     assert "degraded: no memory for 1" in shown({**REPORT, "degraded": "no memory for 1"})
     assert "failure: it broke" in shown({**REPORT, "failure": "it broke"})
+
+
+def test_w21_several_engines_have_a_column() -> None:
+    shapes = [STEADY, {**STEADY, "engine": 1}]
+    text = shown({**REPORT, "warmup": {**REPORT["warmup"], "engines": 2, "shapes": shapes}})
+    assert "engine" in text
+    assert "engine" not in shown(REPORT)
 
 
 def test_a_report_without_shapes_says_why() -> None:

@@ -123,6 +123,15 @@ def test_w24_frames_have_a_limit_of_their_own() -> None:
     admit(asked(64, 64, task=T2V, frames=5), shrunk, ALLOW)
 
 
+def test_w21_w24_the_limit_is_that_of_the_engine_with_least_memory() -> None:
+    whole = replace(proof(asked(128, 128)), engine=1)
+    shapes = (proof(asked(64, 64), asked(128, 128).shape), whole)
+    both = replace(report(*shapes), engines=2)
+    with pytest.raises(ShapeRefused, match=r"above 4096 pixels.* is text-to-image 64x64"):
+        admit(asked(128, 128), both, ALLOW)
+    admit(asked(64, 64), both, ALLOW)
+
+
 def test_w24_other_tasks_are_not_limited() -> None:
     admit(asked(256, 256, task=I2I, images=("a picture",)), SHRUNK, ALLOW)
 

@@ -1,5 +1,6 @@
 """W24: which smaller shape comes next."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,11 +78,13 @@ def test_w24_every_ladder_ends_aligned_and_within_the_contract(
 
 def test_w24_the_smaller_request_is_new_and_whole() -> None:
     model = describe(I2I, width=256, height=128)
-    (planned,) = build_plan(model, Settings())
+    (built,) = build_plan(model, Settings())
+    planned = replace(built, engine=1)
     smaller = lightened(planned, model, Settings())
     assert smaller is not None
     assert (smaller.sampling.width, smaller.sampling.height) == (176, 80)
     assert smaller.images[0].shape == (80, 176, 3)
     assert smaller.warmup
+    assert smaller.engine == 1, "W21: it is tried where the larger one did not fit"
     assert planned.sampling.width == 256
     assert planned.images[0].shape == (128, 256, 3)
