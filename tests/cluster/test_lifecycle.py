@@ -1,6 +1,7 @@
 """However a cluster ends, nothing of it stays: no process, no folder."""
 
 import contextlib
+import functools
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ import pytest
 from tests.cluster.support import up
 from tests.cluster.support.kubectl import Kubectl
 from tests.integration.support.server import wait_until
+from tools.cluster import kubectl as built_kubectl
 from tools.cluster import record as records
+from tools.cluster.processes import identify
 from tools.cluster.programs import API_SERVER, ETCD, KSERVE_MANAGER
 
 pytestmark = pytest.mark.usefixtures("programs")
@@ -24,7 +27,11 @@ SECONDS = 60
 def starting(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A cluster on its way up; it is at the start of its API server."""
     process = subprocess.Popen(
-        up.command("up", "--folder", str(folder)), stderr=subprocess.PIPE, text=True
+        up.command("up", "--folder", str(folder)),
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background ignores interrupts, and children inherit that.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_until(lambda: _pid(folder, API_SERVER.name), "the API server is started", SECONDS)
@@ -35,10 +42,18 @@ def starting(folder: Path) -> Iterator[subprocess.Popen[str]]:
         up.run("down", "--folder", str(folder))
 
 
-def test_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("first", "second"), [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)]
+)
+def test_interrupted_start_leaves_nothing_even_when_interrupted_again(
+    tmp_path: Path, first: signal.Signals, second: signal.Signals
+) -> None:
     folder = tmp_path / "cluster"
     with starting(folder) as process:
-        process.send_signal(signal.SIGINT)
+        server = identify(_pid(folder, API_SERVER.name))
+        process.send_signal(first)
+        wait_until(lambda: not server.alive, "the API server has ended", SECONDS)
+        process.send_signal(second)
         _, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 130
         assert "nothing is left running" in said
@@ -58,6 +73,20 @@ def test_failed_start_leaves_nothing_and_shows_the_log(tmp_path: Path) -> None:
         assert f"{API_SERVER.name}.log ends in:" in said
         assert not up.processes_of(folder)
         assert not folder.exists()
+
+
+def test_cluster_without_kserve_knows_nothing_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    place = ("--folder", str(folder))
+    try:
+        up.printed("up", *place, "--without", KSERVE_MANAGER.name)
+        assert up.printed("status", *place).count(" healthy") == 3
+        record = records.read(folder)
+        assert record
+        assert "kserve" not in built_kubectl.run(record.layout, "api-resources")
+    finally:
+        up.printed("down", *place)
+    assert not up.processes_of(folder)
 
 
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The test cluster's command line.
 
 python -m tools.cluster up            build what is missing, start, print what to do next
+                        up --without kserve-manager    a cluster that knows nothing of KServe
 python -m tools.cluster status        what runs, and whether it works
 python -m tools.cluster kubeconfig    the file's path, for KUBECONFIG
 python -m tools.cluster down          end it and remove everything that it wrote
@@ -22,6 +23,7 @@ from .errors import ClusterError
 from .programs import PROGRAMS, Program
 from .record import Record
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130
 NEXT = """\
 The cluster is up. Next:
@@ -34,7 +36,10 @@ The cluster is up. Next:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in INTERRUPTS:
+        # A job in the background ignores its terminal's interrupt, and so do we there.
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, _interrupt)
     options = _parser().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
     try:
@@ -50,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _up(options: argparse.Namespace) -> int:
     record = records.read(_folder(options))
     if record is None:
-        record = cluster.up(_folder(options), options.owner)
+        record = cluster.up(_folder(options), options.owner, options.without)
     elif not all(each.healthy for each in cluster.standings(record)):
         raise ClusterError("a cluster is there, and not all of it works: see status, then down")
     print(
@@ -118,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.cluster", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    names = [program.name for program in PROGRAMS]
     actions: dict[str, Callable[[argparse.Namespace], int]] = {
         "up": _up,
         "down": _down,
@@ -140,12 +146,18 @@ def _parser() -> argparse.ArgumentParser:
                 metavar="PID",
                 help="once this process is gone, the next start of a cluster removes this one",
             )
+            command.add_argument(
+                "--without", action="append", default=[], choices=names, help="leave a program out"
+            )
         if name in ("stop", "start"):
-            command.add_argument("program", choices=[program.name for program in PROGRAMS])
+            command.add_argument("program", choices=names)
     return parser
 
 
 def _interrupt(*_: object) -> NoReturn:
+    """The first interrupt ends what was started; a second one must not end that."""
+    for each in INTERRUPTS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -24,11 +24,11 @@ from .places import cache_folder, locked
 GO_PLACES = ("/usr/local/go/bin/go", "/opt/homebrew/bin/go", "/usr/lib/go/bin/go")
 LOG_LINES = 15
 
-GO_MISSING = """\
-the test cluster's programs are not built yet, and no Go is here to build them \
-(looked in PATH, {places}).
-Install Go 1.26 or newer (https://go.dev/doc/install), or set KUBECONFIG to a cluster that the \
-tests may fill: kind will do."""
+GO_MISSING = (
+    "no Go here to build the test cluster's programs with (looked in PATH, {places}): install Go "
+    "1.26 or newer from https://go.dev/doc/install, or set KUBECONFIG to a cluster that the tests "
+    "may fill"
+)
 
 
 def built_folder(family: Family, cache: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ def default_folder() -> Path:
     return running_folder() / DEFAULT_NAME
 
 
-def up(folder: Path, owner: int | None = None) -> Record:
-    """Build what is missing, start every program, and wait until all of them work.
+def up(folder: Path, owner: int | None = None, without: Collection[str] = ()) -> Record:
+    """Build what is missing, start every program but those left out, and wait until they work.
 
     Raises:
         ClusterError: it could not be built or started; nothing of it is left.
@@ -49,17 +49,22 @@ def up(folder: Path, owner: int | None = None) -> Record:
             raise ClusterError(f"{folder} is not empty, and a cluster's end removes its folder")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         layout = Layout(folder, free_ports(), built)
-        record = Record(layout, owner=identify(owner) if owner else None)
+        record = Record(layout, owner=identify(owner) if owner else None, without=tuple(without))
         try:
             records.write(record)
             write_credentials(layout)
-            for program in PROGRAMS:
+            for program in programs_of(record):
                 record = start_program(record, program)
         except BaseException:
             # Whatever it was, an interrupt included, goes on to the caller.
             down(folder)
             raise
     return record
+
+
+def programs_of(record: Record) -> list[Program]:
+    """Those that the cluster was brought up with, in the order of their start."""
+    return [program for program in PROGRAMS if program.name not in record.without]
 
 
 def down(folder: Path) -> bool:
@@ -98,7 +103,7 @@ def stop_program(record: Record, program: Program) -> None:
 
 def standings(record: Record) -> Iterator[Standing]:
     """Every program that a cluster should have, and how it does."""
-    for program in PROGRAMS:
+    for program in programs_of(record):
         running: Running | None = record.processes.get(program.name)
         alive = running is not None and running.alive
         yield Standing(

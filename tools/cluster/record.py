@@ -12,11 +12,15 @@ NAME = "cluster.json"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """``owner``: the cluster has no reason to be once this process is gone."""
+    """``without``: names of programs that it was brought up without.
+
+    ``owner``: the cluster has no reason to be once this process is gone.
+    """
 
     layout: Layout
     processes: dict[str, Running] = field(default_factory=dict)
     owner: Running | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def abandoned(self) -> bool:
@@ -35,6 +39,7 @@ def write(record: Record) -> None:
         "built": {name: str(folder) for name, folder in layout.built.items()},
         "processes": {name: asdict(each) for name, each in record.processes.items()},
         "owner": asdict(record.owner) if record.owner else None,
+        "without": record.without,
     }
     beside = layout.file(f"{NAME}.new")
     beside.write_text(json.dumps(content, indent=2), encoding="utf-8")
@@ -53,4 +58,6 @@ def read(folder: Path) -> Record | None:
         Layout(folder, content["ports"], built),
         {name: Running(**each) for name, each in content["processes"].items()},
         Running(**owner) if owner else None,
+        # Not there in the record of a cluster from before this could be chosen.
+        tuple(content.get("without", ())),
     )

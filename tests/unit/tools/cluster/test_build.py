@@ -17,7 +17,7 @@ def no_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_go")
 def test_missing_go_is_told_with_both_ways_out(tmp_path: Path) -> None:
-    with pytest.raises(GoMissing, match=r"Install Go 1\.26 or newer .* or set KUBECONFIG"):
+    with pytest.raises(GoMissing, match=r"install Go 1\.26 or newer .* or set KUBECONFIG"):
         builds.build(FAMILIES["etcd"], tmp_path)
 
 
