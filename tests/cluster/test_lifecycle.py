@@ -90,12 +90,13 @@ def test_cluster_without_kserve_knows_nothing_of_it(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("years of work")
+    thesis = tmp_path / "thesis.txt"
+    thesis.write_text("years of work")
     result = up.run("up", "--folder", str(tmp_path))
+    up.run("down", "--folder", str(tmp_path))
     assert result.returncode == 1
     assert f"{tmp_path} is not empty" in result.stderr
-    up.run("down", "--folder", str(tmp_path))
-    assert (tmp_path / "thesis.txt").exists()
+    assert thesis.exists()
 
 
 def test_status_tells_which_program_ended_and_it_starts_again(
