@@ -56,7 +56,7 @@ def test_interrupted_start_leaves_nothing_even_when_interrupted_again(
         process.send_signal(second)
         _, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 130
-        assert "nothing is left running" in said
+        assert "ending what was started" in said
         assert not up.processes_of(folder)
         assert not folder.exists()
 
@@ -97,6 +97,14 @@ def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"{tmp_path} is not empty" in result.stderr
     assert thesis.exists()
+
+
+def test_an_owner_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    # The largest pid that the system may give is smaller.
+    result = up.run("up", "--folder", str(tmp_path / "cluster"), "--owner", str(2**30))
+    assert result.returncode == 1
+    assert f"--owner {2**30}: there is no such process" in result.stderr
+    assert not (tmp_path / "cluster").exists()
 
 
 def test_status_tells_which_program_ended_and_it_starts_again(

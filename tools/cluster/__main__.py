@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("cluster: interrupted; nothing is left running", file=sys.stderr)
+        print("cluster: interrupted", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from . import record as records
 from .build import build_all
 from .credentials import write_credentials
@@ -47,9 +49,9 @@ def up(folder: Path, owner: int | None = None, without: Collection[str] = ()) ->
             raise ClusterError(f"there is a cluster in {folder} already: end it first (down)")
         if folder.exists() and any(folder.iterdir()):
             raise ClusterError(f"{folder} is not empty, and a cluster's end removes its folder")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         layout = Layout(folder, free_ports(), built)
-        record = Record(layout, owner=identify(owner) if owner else None, without=tuple(without))
+        record = Record(layout, owner=_owner(owner), without=tuple(without))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             records.write(record)
             write_credentials(layout)
@@ -57,6 +59,7 @@ def up(folder: Path, owner: int | None = None, without: Collection[str] = ()) ->
                 record = start_program(record, program)
         except BaseException:
             # Whatever it was, an interrupt included, goes on to the caller.
+            _say("the start failed: ending what was started")
             down(folder)
             raise
     return record
@@ -82,7 +85,7 @@ def start_program(record: Record, program: Program) -> Record:
     layout = record.layout
     if program.prepare:
         program.prepare(layout)
-    print(f"cluster: starting {program.name}", file=sys.stderr, flush=True)
+    _say(f"starting {program.name}")
     running = start(program, layout)
     record = record.with_process(program.name, running)
     try:
@@ -119,3 +122,16 @@ def remove_abandoned() -> None:
         record = records.read(folder)
         if record and record.abandoned:
             down(folder)
+
+
+def _owner(pid: int | None) -> Running | None:
+    if pid is None:
+        return None
+    try:
+        return identify(pid)
+    except psutil.NoSuchProcess as error:
+        raise ClusterError(f"--owner {pid}: there is no such process") from error
+
+
+def _say(what: str) -> None:
+    print(f"cluster: {what}", file=sys.stderr, flush=True)

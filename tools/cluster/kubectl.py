@@ -51,16 +51,19 @@ def run(layout: Layout, *arguments: str, text: str = "") -> str:
     Raises:
         ClusterError: it failed; the message has what it said.
     """
-    result = subprocess.run(
-        [str(program(layout.built)), "--kubeconfig", str(layout.kubeconfig()), *arguments],
-        input=text,
-        # Its cache of what the server offers would stay in the user's home folder.
-        env={**os.environ, "KUBECACHEDIR": str(layout.file("kubectl"))},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    try:
+        result = subprocess.run(
+            [str(program(layout.built)), "--kubeconfig", str(layout.kubeconfig()), *arguments],
+            input=text,
+            # Its cache of what the server offers would stay in the user's home folder.
+            env={**os.environ, "KUBECACHEDIR": str(layout.file("kubectl"))},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ClusterError(f"kubectl {' '.join(arguments)}: no end after {SECONDS} s") from error
     if result.returncode:
         raise ClusterError(f"kubectl {' '.join(arguments)} failed: {result.stderr.strip()}")
     return result.stdout
