@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -18,6 +20,8 @@ ELSEWHERE: Final = {
     "num_frames": "warmup_num_frames",
     "num_inference_steps": "warmup_steps",
 }
+# A dot would be a level in peft's names of weights.
+LORA_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 NEGATIVE_PROMPT: Final = "negative_prompt"
 OVERRIDES: Final = tuple(
     sorted({*Sampling.__dataclass_fields__, NEGATIVE_PROMPT}.difference(ELSEWHERE))
@@ -70,6 +74,31 @@ def _check_value(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a finite number")
 
 
+def _loras(given: object) -> object:
+    """``NAME=FILE,NAME=FILE``, or a mapping; each file is there."""
+    if isinstance(given, str):
+        pairs = [each.partition("=") for each in given.split(",") if each.strip()]
+        if not all(name and is_there and file for name, is_there, file in pairs):
+            raise ValueError("must be NAME=FILE, or several of them between commas")
+        names = [name.strip() for name, _, _ in pairs]
+        twice = sorted({each for each in names if names.count(each) > 1})
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} twice")
+        given = {name.strip(): file.strip() for name, _, file in pairs}
+    if not isinstance(given, Mapping):
+        raise ValueError("must be NAME=FILE, or a mapping from names to files")
+    for name, file in given.items():
+        if not LORA_NAME.fullmatch(str(name)):
+            raise ValueError(f"{str(name)[:100]!r} must be letters, digits, - and _, at most 100")
+        if Path(str(file)).suffix != ".safetensors" or not Path(str(file)).is_file():
+            raise ValueError(f"{name}: there is no safetensors file {str(file)!r}")
+    return {str(name): Path(str(file)) for name, file in given.items()}
+
+
+def _written_loras(values: dict[str, Path]) -> str:
+    return ",".join(f"{name}={file}" for name, file in values.items())
+
+
 def _written(values: tuple[Any, ...]) -> str:
     return ",".join(str(each) for each in values)
 
@@ -91,6 +120,12 @@ Tasks = Annotated[
     tuple[Task, ...],
     BeforeValidator(_listed),
     PlainSerializer(_written),
+    WithJsonSchema({"type": "string"}),
+]
+Loras = Annotated[
+    dict[str, Path],
+    BeforeValidator(_loras),
+    PlainSerializer(_written_loras),
     WithJsonSchema({"type": "string"}),
 ]
 Overrides = Annotated[

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from .contract.compilation import CompileMode
 from .contract.roles import Role
 from .contract.warmup import OnFailure, UnwarmedShapes, WarmupMode
-from .setting_values import BatchSizes, Overrides, Resolutions, Tasks
+from .setting_values import BatchSizes, Loras, Overrides, Resolutions, Tasks
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -90,6 +90,15 @@ class Settings(BaseModel):
             "blocks, in seconds. full: the whole denoiser and the VAE's decoder, in minutes on a "
             "large model, for the fastest steps. Once Ready, nothing compiles: what no compiled "
             "code fits runs uncompiled.",
+        ),
+    )
+    loras: Loras = Field(
+        {},
+        **_knob(
+            "Model",
+            "LoRA adapters, loaded with the model and off until PUT /v2/models/NAME/adapter "
+            "chooses one. Each change of the weights is followed by a warmup.",
+            written="NAME=FILE.safetensors,...",
         ),
     )
     prompt_cache_bytes: int = Field(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..errors import StartupError
@@ -37,6 +38,9 @@ class EngineGroup:
     ) -> Generation:
         assert request.engine is not None
         return await self._engines[request.engine].generate(request, limit=limit)
+
+    async def change_adapter(self, adapter: Adapter | None) -> None:
+        await asyncio.gather(*(each.change_adapter(adapter) for each in self._engines))
 
     def settle(self, settled: bool) -> None:
         for each in self._engines:

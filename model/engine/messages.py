@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from ..contract.adapter import Adapter
 from ..contract.compilation import Compilations, CompileMode
 from ..contract.generation import CacheUse, GenerationRequest, Timings
 from ..contract.sampling import ModelDescription
@@ -26,6 +27,7 @@ class EngineOptions:
     prompt_cache_bytes: int = 0
     engine: int = 0
     engines: int = 1
+    loras: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,19 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAdapter:
+    """Sent while nothing runs. None: the base weights alone."""
+
+    number: int
+    adapter: Adapter | None
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterChanged:
     number: int
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..errors import (
@@ -70,7 +71,7 @@ class EngineProcess:
         self._pipe: Any = None
         self._loop: asyncio.AbstractEventLoop
         self._loaded: asyncio.Future[ModelDescription]
-        self._running: dict[int, asyncio.Future[messages.Done]] = {}
+        self._running: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count()
         self._orders: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._limit = step_timeout
@@ -140,11 +141,24 @@ class EngineProcess:
                 notes=done.notes,
             )
 
+    async def change_adapter(self, adapter: Adapter | None) -> None:
+        """Put other weights in force; nothing must run.
+
+        Raises:
+            RequestError: it failed, and the weights are in no known state.
+        """
+        if self.lost is not None:
+            raise EngineLost(f"the engine is gone: {self.lost}")
+        await self._run(messages.ChangeAdapter(next(self._numbers), adapter), None, None)
+
     async def _run(
-        self, message: messages.Generate, limit: float | None, on_step: Any
-    ) -> messages.Done:
+        self,
+        message: messages.Generate | messages.ChangeAdapter,
+        limit: float | None,
+        on_step: Any,
+    ) -> Any:
         number = message.number
-        answer: asyncio.Future[messages.Done] = self._loop.create_future()
+        answer: asyncio.Future[Any] = self._loop.create_future()
         self._running[number] = answer
         self._limit, self._on_step = limit or self._step_timeout, on_step
         self._last_sign = time.monotonic()
@@ -220,7 +234,7 @@ class EngineProcess:
             case messages.StepDone(_, step, of):
                 if self._on_step:
                     self._on_step(step, of)
-            case messages.Done(number):
+            case messages.Done(number) | messages.AdapterChanged(number):
                 self._settle(number, message)
             case messages.Refused(number, kind, reason):
                 self._settle(number, REFUSALS[kind](reason))

@@ -19,8 +19,10 @@ from ..telemetry.logs import configure_logs, get_logger
 from .caches import point_compilers_to
 from .memory import free, is_out_of_memory
 from .messages import (
+    AdapterChanged,
     Broken,
     Cancel,
+    ChangeAdapter,
     Done,
     EngineOptions,
     Generate,
@@ -70,7 +72,9 @@ class Worker:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.sending = threading.Lock()
-        self.waiting: queue.SimpleQueue[Generate | Settle | Stop] = queue.SimpleQueue()
+        self.waiting: queue.SimpleQueue[Generate | ChangeAdapter | Settle | Stop] = (
+            queue.SimpleQueue()
+        )
         self.cancelled: set[int] = set()
         self.pipelines: dict[Any, Any] = {}
         self.compiling = False
@@ -91,6 +95,7 @@ class Worker:
             folder = locate(options.model)  # first: a wrong address is told before torch is there
             self.send(Loading("import"))
             _keep_progress_bars_from_semaphores()
+            from ..pipelines.adapters import load_adapters
             from ..pipelines.compilation import compile_parts
             from ..pipelines.loader import load
             from ..pipelines.prompt_cache import PromptCache
@@ -100,6 +105,7 @@ class Worker:
             set_threads(options.threads, options.engines)
             self.send(Loading("read"))
             model = load(folder, place(options.device, options.engine), options.dtype)
+            load_adapters(next(iter(model.pipelines.values())), options.loras)
             parts = compile_parts(model.pipelines.values(), options.compile)
         except KilnError as error:
             self.send(LoadFailed(str(error)))
@@ -118,6 +124,8 @@ class Worker:
             match self.waiting.get():
                 case Generate() as message:
                     self._generate(message)
+                case ChangeAdapter() as message:
+                    self._change_adapter(message)
                 case Settle(settled):
                     self._settle(settled)
                 case Stop():
@@ -133,6 +141,21 @@ class Worker:
         # The process boundary: whatever the pipeline raised is told to the caller of this request.
         except Exception as error:  # noqa: BLE001
             self._tell(message, error)
+
+    def _change_adapter(self, message: ChangeAdapter) -> None:
+        from ..pipelines.adapters import activate
+
+        try:
+            # The pipelines of all tasks share their components, and so their adapters.
+            activate(next(iter(self.pipelines.values())), message.adapter)
+        # The process boundary, as above.
+        except Exception as error:
+            log.error("adapter_failed", adapter=str(message.adapter), exc_info=error)
+            reason = f"{type(error).__name__}: {str(error)[:300]}"
+            self.send(Refused(message.number, Refusal.FAILED, reason))
+            return
+        self.prompts.adapter = str(message.adapter)
+        self.send(AdapterChanged(message.number))
 
     def _settle(self, settled: bool) -> None:
         # Where nothing compiles there is no compiler to tell, and importing it takes a second.

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict, replace
 
 from ..configuration.resolve import Resolved
+from ..contract.adapter import Adapter
 from ..contract.compilation import CompileMode
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
@@ -19,6 +20,7 @@ from ..engine.process import EngineProcess
 from ..errors import (
     EngineLost,
     InvalidRequest,
+    NotReady,
     RequestError,
     StartupError,
     StartupTimeout,
@@ -53,8 +55,12 @@ class Monolith:
         self.metrics = metrics
         self.pool = pool
         self.description: ModelDescription | None = None
+        self.adapter: Adapter | None = None
         mode = self.settings.warmup_mode
-        self.report = WarmupReport(mode, reason=resolved.sources["warmup_mode"])
+        self.report = self._nothing_proven = WarmupReport(
+            mode, reason=resolved.sources["warmup_mode"]
+        )
+        self._changing = False
         prepare_cache(self.settings.cache_dir)
         self._engine = self._make_engine()
         self._queue = RequestQueue(
@@ -122,10 +128,49 @@ class Monolith:
             RequestError: what went wrong.
         """
         await self._warm_by_first(request)
+        if self._changing:  # it was let in just before
+            raise NotReady("the weights are being changed", 1.0, {"state": str(State.WARMING)})
         generation = await self._queue.submit(request)
         cold = request.shape not in self.report.proven_shapes
         self._measure(generation, cold)
         return replace(generation, cold_shape=cold)
+
+    def unprove(self) -> None:
+        """W42: the weights are about to change, so nothing that was proven is."""
+        self.state.enter(State.WARMING)
+        self.state.degraded = None
+        self._changing = True
+
+    async def change_adapter(self, adapter: Adapter | None) -> None:
+        """Put other weights in force, after ``unprove``, and warm up again: what has been let in
+        finishes first, by the weights that it was asked of. Returns when warm.
+
+        Raises:
+            StartupError: it could not be changed, or did not become warm: the server cannot go on.
+        """
+        limit = self.settings.startup_timeout
+        try:
+            async with asyncio.timeout(limit):
+                await self._queue.wait_idle()
+                self.report = self._nothing_proven
+                self._engine.settle(False)
+                await self._engine.change_adapter(adapter)
+                self.adapter = adapter
+                await self._warm_again()
+        except RequestError as error:
+            raise WarmupFailed(f"the weights could not be changed: {error}") from error
+        except TimeoutError as error:
+            raise StartupTimeout(
+                f"not Ready after --startup-timeout {limit:g} s since the weights were changed"
+            ) from error
+        self._changing = False
+
+    async def _warm_again(self) -> None:
+        self.metrics.warmup_failed.set(0)
+        self._first_done = self.settings.warmup_mode is not WarmupMode.REQUEST
+        if self.settings.warmup_mode is WarmupMode.SERVER:
+            assert self.description is not None
+            await self._warm(self.description)
 
     async def close(self) -> None:
         """End the engine and fail what still waits. Safe in any state."""
@@ -158,7 +203,8 @@ class Monolith:
             plan = build_plan(description, self.settings)
         except InvalidRequest as error:
             raise WarmupFailed(f"the model's own defaults cannot be drawn: {error}") from error
-        self.state.enter(State.WARMING)
+        if self.state.current is not State.WARMING:
+            self.state.enter(State.WARMING)
         try:
             self.report = await run_everywhere(
                 plan, self._course(description), self.report, self.settings.engines
@@ -305,4 +351,5 @@ def _options(settings: Settings, number: int) -> EngineOptions:
         prompt_cache_bytes=settings.prompt_cache_bytes,
         engine=number,
         engines=settings.engines,
+        loras=settings.loras,
     )

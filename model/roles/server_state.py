@@ -17,7 +17,9 @@ Listener = Callable[[State], None]
 
 
 class ServerState:
-    """Starting -> Loading -> Warming -> Ready -> Draining -> Stopped, and Failed from anywhere."""
+    """Starting -> Loading -> Warming -> Ready -> Draining -> Stopped, and Failed from anywhere.
+    Ready goes back to Warming when the weights change (W42).
+    """
 
     def __init__(self) -> None:
         self.current = State.STARTING
@@ -58,6 +60,9 @@ class ServerState:
         if state is State.READY:
             self.was_ready = True
             self.milestone("ready")
+        elif state is State.WARMING:  # again, it may be: nobody is served meanwhile
+            self.was_ready = False
+            self._settled.clear()
         log.info("state", before=str(before), now=str(state), seconds=self.seconds())
         if state not in (State.STARTING, State.LOADING, State.WARMING):
             self._settled.set()

@@ -48,6 +48,7 @@ class RequestQueue:
         self._waiting: list[_Entry] = []
         self._count = itertools.count()
         self._arrival = asyncio.Event()
+        self._ended = asyncio.Event()
         self._engines = engines
         self._busy: dict[int, _Entry] = {}
         self._closed: RequestError | None = None
@@ -98,6 +99,12 @@ class RequestQueue:
         seconds = [self.step_times.estimate(each.request) for each in ahead]
         return max(1.0, math.ceil(min(seconds))) if seconds else 1.0
 
+    async def wait_idle(self) -> None:
+        """Return when nothing waits and nothing runs."""
+        while not self.idle:
+            self._ended.clear()
+            await self._ended.wait()
+
     async def run(self) -> None:
         """Execute until cancelled."""
         async with asyncio.TaskGroup() as engines:
@@ -116,6 +123,7 @@ class RequestQueue:
                     await self._execute_one(entry, engine)
                 finally:
                     del self._busy[engine]
+            self._ended.set()
 
     def _next_for(self, engine: int) -> _Entry | None:
         """Some requests are for one engine only: each has to prove itself."""
@@ -130,6 +138,7 @@ class RequestQueue:
             if not entry.answer.done():
                 entry.answer.set_exception(reason)
         self._waiting.clear()
+        self._ended.set()
         self._changed()
 
     async def _execute_one(self, entry: _Entry, engine: int) -> None:

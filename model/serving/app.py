@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from .. import __version__
 from ..errors import KilnError, NotReady, PayloadTooLarge
 from ..telemetry.logs import get_logger
-from . import v1_rest, v2_rest
+from . import adapter_rest, v1_rest, v2_rest
 from .context import Serving
 
 log = get_logger(__name__)
@@ -25,6 +25,8 @@ def create_app(serving: Serving) -> FastAPI:
     )
     app.include_router(v2_rest.build_router(serving))
     app.include_router(v1_rest.build_router(serving))
+    if serving.settings.loras:
+        app.include_router(adapter_rest.build_router(serving))
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from ..configuration.resolve import Resolved
+from ..contract.adapter import Adapter
 from ..contract.state import State
 from ..contract.warmup import WarmupMode
 from ..errors import EngineDied, StartupError
@@ -67,6 +68,8 @@ class Server:
             pool=pool,
         )
         self.http = HttpServer(create_app(self.serving), self.settings)
+        self.serving.change_adapter = self._change_adapter
+        self._change: asyncio.Task[None] | None = None
         self.grpc: Any = None
         self.told_to_stop = asyncio.Event()
         self.failed = asyncio.Event()
@@ -143,9 +146,24 @@ class Server:
         if self.settings.warmup_mode is not WarmupMode.SERVER:
             log.warning("not_warmed", mode=str(self.settings.warmup_mode),
                         source=self.serving.role.report.reason)  # fmt: skip
+        again = "ready" in self.state.timeline
         self.state.enter(State.READY)
+        if again:
+            log.info("ready_again", adapter=str(self.serving.role.adapter))
+            return
         # W27: once, after Ready is true; the words are those that users of SGLang wait for.
         log.info("The server is fired up and ready to roll!", timeline=self.state.timeline)
+
+    def _change_adapter(self, adapter: Adapter | None) -> None:
+        """W42: from Ready back to Warming, at once; the rest takes its time."""
+        self.serving.role.unprove()
+        self._change = asyncio.create_task(self._warm_up_with(adapter))
+        # It fails as a start does: nothing turns Ready cold.
+        self._change.add_done_callback(self._started)
+
+    async def _warm_up_with(self, adapter: Adapter | None) -> None:
+        await self.serving.role.change_adapter(adapter)
+        self._turn_ready()
 
     def _on_state(self, state: State) -> None:
         for name, seconds in self.state.timeline.items():
@@ -197,6 +215,8 @@ class Server:
         """Leave nothing behind, whatever happened."""
         # First: a start that is broken off by our own end has not failed.
         start.cancel()
+        if self._change is not None:
+            self._change.cancel()
         await self.serving.role.close()
         await self._close_ports(FAREWELL_SECONDS)
         if not self.rest.done():

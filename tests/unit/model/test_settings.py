@@ -165,3 +165,33 @@ def test_a_model_name_is_refused_or_fits_a_url(name: str) -> None:
         assert not SERVED_NAME.fullmatch(name)
     else:
         assert accepted == "" or SERVED_NAME.fullmatch(accepted)
+
+
+def test_w42_loras_are_names_and_files(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    for each in (one, two):
+        each.touch()
+    both = {"one": one, "line-art": two}
+    text = f"one={one}, line-art={two}"
+    assert Settings(loras=text).loras == both
+    assert Settings(loras=both).loras == both
+    assert Settings(loras="").loras == Settings().loras == {}
+    assert Settings(loras=text).model_dump(mode="json")["loras"] == f"one={one},line-art={two}"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("style", "must be NAME=FILE"),
+        ("style=", "must be NAME=FILE"),
+        ("a=x.safetensors,a=y.safetensors", "names a twice"),
+        ("a.b=x.safetensors", "'a.b' must be letters, digits"),
+        ("a=missing.safetensors", "a: there is no safetensors file 'missing.safetensors'"),
+        ("a=pyproject.toml", "a: there is no safetensors file 'pyproject.toml'"),
+        (["a"], "must be NAME=FILE, or a mapping"),
+    ],
+)
+def test_w42_a_lora_that_is_no_file_is_refused_by_name(given: Any, words: str) -> None:
+    problem = problem_of(loras=given)
+    assert "\nloras\n" in problem
+    assert words in problem

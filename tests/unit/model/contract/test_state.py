@@ -56,3 +56,8 @@ def test_ready_is_never_regained_by_a_server_that_gave_it_up() -> None:
 def test_w33_ready_follows_only_on_loading_or_warming() -> None:
     before = {state for state, after in NEXT_STATES.items() if State.READY in after}
     assert before == {State.LOADING, State.WARMING}
+
+
+def test_w42_ready_goes_back_to_warming_and_to_nothing_else_that_starts() -> None:
+    starting = {State.STARTING, State.LOADING, State.WARMING}
+    assert NEXT_STATES[State.READY] & starting == {State.WARMING}

@@ -123,3 +123,15 @@ async def test_who_waits_for_the_start_waits_no_longer_than_it_says() -> None:
 
 async def test_nobody_waits_for_a_start_that_is_over() -> None:
     await asyncio.wait_for(state_in(State.READY).wait_settled(60), 5)
+
+
+async def test_w42_a_server_that_warms_up_again_is_as_one_that_never_was_ready() -> None:
+    state = state_in(State.READY)
+    state.enter(State.WARMING)
+    assert (state.ready, state.live, state.serving) == (False, True, False)
+    waiting = asyncio.create_task(state.wait_settled(60))
+    await asyncio.sleep(0)
+    assert not waiting.done(), "the gate holds requests again"
+    state.enter(State.DRAINING)
+    assert not state.serving, "nobody is served by weights that are half changed"
+    await asyncio.wait_for(waiting, 5)

@@ -23,6 +23,7 @@ def settings() -> Settings:
 @pytest.fixture
 def serving(settings: Settings) -> Serving:
     """A server that has just started. Its role has a report and no model."""
-    role: Any = SimpleNamespace(report=WarmupReport(WarmupMode.SERVER, "default"), description=None)
+    report = WarmupReport(WarmupMode.SERVER, "default")
+    role: Any = SimpleNamespace(report=report, description=None, adapter=None)
     metrics = Metrics(CollectorRegistry())
     return Serving(settings, ServerState(), role, metrics, EncodePool(1))
