@@ -106,6 +106,7 @@ class ModelDescription:
     ``accepted``: the sampling parameters that the pipeline's call takes, for each task.
     ``guidance_embedded``: guidance is an input of the denoiser (FLUX), not a second pass.
     ``least_image_side``: pixels; a smaller input picture is refused (W16).
+    ``most_image_ratio``: of its longer to its shorter side; a more extreme one is refused.
     ``images_in``: input pictures that one request usually gives; ``most_images_in`` that it may.
     ``frames``: None for a model of pictures.
     ``unbatched``: tasks that one request asks for with one prompt (W18).
@@ -127,6 +128,7 @@ class ModelDescription:
     guidance_embedded: bool = False
     own_tasks: int = 1
     least_image_side: int = 64
+    most_image_ratio: float | None = None
     images_in: int = 1
     most_images_in: int = 1
     frames: FrameContract | None = None

@@ -65,6 +65,7 @@ class Family:
     ``alignment``: in pixels, where the general rule gives less than the family takes.
     ``frame_step``: of the frame contract, where the VAE does not say; None for pictures.
     ``guidance_unless``: a flag of the pipeline that turns the second pass off.
+    ``most_image_ratio``: of the longer to the shorter side of an input picture.
     ``latent_shift``: its calls compute with the VAE's ``shift_factor``, set or not (W51).
     ``vae_hook``: by name, in ``vae.HOOKS`` (W52).
     """
@@ -79,6 +80,7 @@ class Family:
     alignment: int = 1
     frame_step: int | None = None
     least_image_side: int = 64
+    most_image_ratio: float | None = None
     images_in: int = 1
     most_images_in: int = 1
     latent_shift: bool = False
@@ -159,6 +161,7 @@ FAMILIES: Final = (
             "max_sequence_length": 512,
         },
         guidance=Guidance.EMBEDDED,
+        most_image_ratio=8.0,
         most_images_in=10,
         vae_hook="flux-2",
     ),
@@ -174,6 +177,7 @@ FAMILIES: Final = (
         },
         variants={"is_distilled": {"num_inference_steps": 4, "guidance_scale": 1.0}},
         guidance_unless="is_distilled",
+        most_image_ratio=8.0,
         most_images_in=10,
         vae_hook="flux-2",
     ),

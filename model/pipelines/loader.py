@@ -87,6 +87,7 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
         guidance_embedded=_guidance_embedded(pipeline, family),
         own_tasks=len(own.tasks),
         least_image_side=family.least_image_side,
+        most_image_ratio=family.most_image_ratio,
         images_in=family.images_in,
         most_images_in=family.most_images_in,
         frames=frame_contract(pipeline, family, own.tasks[0]),

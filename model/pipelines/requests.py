@@ -2,6 +2,7 @@
 checked against the model that is loaded. Every protocol, and warmup too, comes through here.
 """
 
+import math
 import secrets
 import time
 import uuid
@@ -179,6 +180,12 @@ def _check_pictures(
                 "image",
                 f"has {width}x{height} pixels{scaled}; this model needs at least "
                 f"{model.least_image_side} along each side",
+            )
+        if max(height, width) / min(height, width) > (model.most_image_ratio or math.inf):
+            raise InvalidRequest(
+                "image",
+                f"has {width}x{height} pixels; this model takes sides of at most "
+                f"{model.most_image_ratio:g} to 1",
             )
 
 

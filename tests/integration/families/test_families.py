@@ -219,6 +219,25 @@ def test_w53_a_seeds_result_is_the_same_in_a_batch_with_pictures(
         assert np.abs(together[place].astype(int) - alone[0]).max() <= 2, place
 
 
+def test_w53_several_pictures_are_edited_as_one(loaded: Callable[..., LoadedModel]) -> None:
+    """Of different sizes, for two copies of one prompt; each of the pictures counts."""
+    model = loaded(tiny.flux_2_klein)
+    about = model.description
+    assert (about.most_images_in, about.unbatched) == (10, {I2I})
+    first, second = picture(SIDE, SIDE), picture(2 * SIDE, 96)
+
+    def edited(*images: Any, copies: int = 1) -> Any:
+        knobs = {"seed": 7, "num_inference_steps": STEPS, "num_images_per_prompt": copies}
+        ask = Ask(("a red fox",), images=images, parameters=knobs)
+        return drawn(model, build_request(ask, about, SETTINGS))
+
+    both = edited(first, second, copies=2)
+    assert both.shape == (2, SIDE, SIDE, 3)
+    assert not np.array_equal(both[0], both[1])
+    assert not np.array_equal(both[:1], edited(first))
+    assert not np.array_equal(both[:1], edited(first, 255 - second))
+
+
 def test_w53_a_class_of_no_family_is_served_by_its_signature(
     loaded: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:

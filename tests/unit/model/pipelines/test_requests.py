@@ -266,6 +266,16 @@ def test_w16_a_picture_below_the_least_side_is_refused(
     assert build_request(ask(images=(picture,)), low, settings).images
 
 
+def test_a_picture_that_is_too_long_is_refused(
+    description: ModelDescription, settings: Settings
+) -> None:
+    model = replace(description, most_image_ratio=2.0)
+    assert build_request(ask(images=(PICTURE,)), model, settings).images
+    long = np.zeros((144, 64, 3), np.uint8)
+    error = refused(ask(images=(long,)), model, settings)
+    assert str(error) == "image: has 64x144 pixels; this model takes sides of at most 2 to 1"
+
+
 def test_pictures_of_several_prompts_have_one_size(
     description: ModelDescription, settings: Settings
 ) -> None:
