@@ -87,7 +87,9 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
     async def _infer(self, request: InferRequest) -> InferResponse:
         serving = self._serving
         started = time.monotonic()
-        ask, answer = await asyncio.to_thread(decode, request, serving.settings)
+        model = serving.role.description
+        fit = model is None or model.most_images_in == 1
+        ask, answer = await asyncio.to_thread(decode, request, serving.settings, fit)
         wanted = serving.role.prepare(ask)
         answer = settled(answer, wanted, serving.settings)
         generation = await serving.role.generate(wanted)

@@ -49,8 +49,9 @@ class Answer:
     output: str | None = None
 
 
-def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
-    """Read a request.
+def decode(request: InferRequest, settings: Settings, fit: bool = True) -> tuple[Ask, Answer]:
+    """Read a request. ``fit``: input pictures are brought to the size that it names; otherwise they
+    keep their own, for a model that looks at several.
 
     Raises:
         InvalidRequest: naming the input, parameter or output that is wrong.
@@ -68,7 +69,7 @@ def decode(request: InferRequest, settings: Settings) -> tuple[Ask, Answer]:
     chosen = parameters.get("output_format")
     if chosen is not None:
         chosen = BY_NAME["output_format"].parse(chosen)
-    size = (_side(parameters, "width"), _side(parameters, "height"))
+    size = (_side(parameters, "width"), _side(parameters, "height")) if fit else (None, None)
     pixels = settings.max_pixels
     ask = Ask(
         prompts=texts(tensors[PROMPT]) if PROMPT in tensors else (),

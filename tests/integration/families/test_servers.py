@@ -1,5 +1,5 @@
-"""W53: families behind a real server: an editor that also draws from a text alone, and a model that
-makes videos of a text or of a picture.
+"""W53: families behind a real server: an editor that also draws from a text alone, one that looks
+at several pictures, and a model that makes videos of a text or of a picture.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import kserve
 import numpy as np
 import pytest
 from kserve.inference_client import InferenceGRPCClient
+from PIL import Image
 
 from tests.integration.families import tiny
 from tests.integration.families.conftest import FRAMES, SIDE
@@ -35,6 +36,11 @@ def serving(folder: Path) -> Iterator[ServerProcess]:
 @pytest.fixture(scope="module")
 def editor(saved: Callable[..., Path]) -> Iterator[ServerProcess]:
     yield from serving(saved(tiny.flux_kontext, "editor"))
+
+
+@pytest.fixture(scope="module")
+def composer(saved: Callable[..., Path]) -> Iterator[ServerProcess]:
+    yield from serving(saved(tiny.flux_2_klein, "composer"))
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +106,27 @@ def test_w53_what_an_editor_does_not_take_is_named(
     answer = infer(editor, *inputs, **knobs)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(problem)
+
+
+def test_w53_a_model_that_looks_at_several_pictures_sees_each_in_its_size(
+    composer: ServerProcess,
+) -> None:
+    """Brought to the size of the output, a picture of another shape would be distorted."""
+    found = composer.metadata()
+    assert found["pipeline"]["tasks"] == ["text-to-image", "image-to-image"]
+    assert found["pipeline"]["most_images_in"] == 10
+    assert all(shape["proven"] for shape in found["warmup"]["shapes"])
+
+    long = Image.effect_noise((160, SIDE), 90).convert("RGB")
+    drawn = []
+    for given in (long, long.resize((96, SIDE), Image.Resampling.LANCZOS)):
+        buffer = io.BytesIO()
+        given.save(buffer, "PNG")
+        pictures = tensor("image", base64_of(PICTURE), base64_of(buffer.getvalue()))
+        (data,) = one_output(infer(composer, pictures, width=96, height=SIDE))["data"]
+        assert opened(base64.b64decode(data)).size == (96, SIDE)
+        drawn.append(data)
+    assert drawn[0] != drawn[1]
 
 
 def test_w53_a_model_of_videos_says_so(films: ServerProcess) -> None:

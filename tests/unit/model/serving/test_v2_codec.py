@@ -95,6 +95,14 @@ def test_pictures_and_masks_are_brought_to_one_size(settings: Settings) -> None:
     assert (ask.images[0].shape, ask.masks[0].shape) == ((16, 48, 3), (16, 48))
 
 
+def test_pictures_of_a_model_that_looks_at_several_keep_their_sizes(settings: Settings) -> None:
+    big = base64.b64encode(encode_picture(np.zeros((64, 48, 3), np.uint8), "png", {})).decode()
+    asked = request(text("image", BASE64, big), parameters={"width": 96, "height": 96})
+    ask, _ = decode(asked, settings, fit=False)
+    assert [each.shape for each in ask.images] == [(16, 32, 3), (64, 48, 3)]
+    assert ask.parameters == {"width": 96, "height": 96}
+
+
 @pytest.mark.parametrize(
     ("flag", "outputs", "binary"),
     [
