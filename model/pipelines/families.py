@@ -40,8 +40,8 @@ class Pictures(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PipelineClass:
     """``tasks``: what the class does itself, its own default first; a class that takes an optional
-    picture does two. ``sibling_if``: the family's leading pipeline lends its components to this
-    class where they are all there and this flag of the pipeline, if one is named, is set.
+    picture does two. ``sibling``: the family's leading pipeline lends its components to this class,
+    where they are all there. ``sibling_if``: a flag of that pipeline that must be set as well.
     ``hides``: parameters of the call that mean something else than requests mean by them.
     ``fixed``: further arguments of every call, from the request's sampling.
     ``needs``: packages that it imports, of those that diffusers and transformers leave optional.
