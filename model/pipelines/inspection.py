@@ -7,6 +7,7 @@ diffusers' source, since importing it takes torch and seconds.
 
 import ast
 import importlib.util
+import itertools
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from ..contract.sampling import FrameContract, ModelDescription, Task
 from .defaults import read_json, resolve_defaults
 from .families import Family, Guidance, Pictures, PipelineClass, class_of, family_of, siblings_of
 from .location import ModelFolder
-from .signature import NAMES, call_name
+from .signature import NAMES, accepted_by
 
 # W11: the least common multiple that the field's models and VAEs accept.
 LEAST_ALIGNMENT: Final = 16
@@ -57,6 +58,7 @@ def describe_folder(folder: ModelFolder) -> ModelDescription:
         guidance_embedded=family.guidance is Guidance.EMBEDDED or bool(flag and index.get(flag)),
         own_tasks=len(own.tasks),
         least_image_side=family.least_image_side,
+        most_image_ratio=family.most_image_ratio,
         images_in=family.images_in,
         most_images_in=family.most_images_in,
         frames=FrameContract(_temporal(vae) or family.frame_step or 1) if video else None,
@@ -94,14 +96,9 @@ def _source_of(pipeline_class: str) -> ast.ClassDef | None:
 
 
 def _accepted(pipeline_class: str, known: PipelineClass, task: Task) -> frozenset[str]:
-    call = call_of(pipeline_class)
     # Of a class that diffusers does not have, nothing is known: it may take anything.
-    found = {name for name in NAMES if not call or call_name(name, call)} - known.hides
-    if not task.takes_image:
-        found.discard("strength")
-    if not task.makes_video:
-        found -= {"num_frames", "fps"}
-    return frozenset(found)
+    anything = itertools.chain.from_iterable(NAMES.values())
+    return accepted_by(known, call_of(pipeline_class) or frozenset(anything), task)
 
 
 def _native_size(

@@ -52,8 +52,11 @@ def unbatched(pipeline: Any, task: Task) -> bool:
 
 def accepted(pipeline: Any, task: Task) -> frozenset[str]:
     """The parameters that a request for ``task`` may name."""
-    facts = class_facts(pipeline)
-    known = parameters_of(pipeline)
+    return accepted_by(class_facts(pipeline), parameters_of(pipeline), task)
+
+
+def accepted_by(facts: PipelineClass, known: frozenset[str], task: Task) -> frozenset[str]:
+    """As ``accepted``, of a class whose call has the arguments ``known``."""
     found = {name for name in NAMES if call_name(name, known)} - facts.hides
     if task.takes_image and facts.pictures is Pictures.ONE:
         found.discard("num_images_per_prompt")

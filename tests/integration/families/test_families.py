@@ -22,6 +22,7 @@ from diffusers import (
 from model.contract.generation import GenerationRequest
 from model.contract.sampling import Task
 from model.pipelines.calls import run
+from model.pipelines.inspection import describe_folder
 from model.pipelines.loader import LoadedModel, load
 from model.pipelines.location import locate
 from model.pipelines.requests import Ask, build_request
@@ -134,10 +135,13 @@ def state(model: LoadedModel) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_w53_family(loaded: Callable[..., LoadedModel], name: str) -> None:
+def test_w53_family(saved: Callable[..., Path], name: str) -> None:
     expected = FAMILIES[name]
-    model = loaded(expected.make)
+    folder = locate(str(saved(expected.make)))
+    model = load(folder, "cpu", "auto")
     about = model.description
+    told = replace(describe_folder(folder), device="cpu", dtype="float32")
+    assert replace(told, load_seconds=about.load_seconds) == about, "known before it is loaded"
     assert (about.family, about.registered) == (expected.name, expected.registered)
     assert (about.tasks, about.own_tasks) == (expected.tasks, expected.own)
     assert about.alignment == expected.alignment
