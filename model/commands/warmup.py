@@ -16,6 +16,7 @@ from .settings import check_role, settings_of
 
 HERE: Final = "http://localhost:8080"
 SECONDS: Final = 10.0
+INTERRUPTED: Final = 130
 
 
 def add(commands: Commands) -> None:
@@ -28,7 +29,7 @@ def add(commands: Commands) -> None:
         description="Load the model, run the whole warmup plan, print the report, and end. No port "
         "opens. Where the server compiles, this fills the folder of compiled code.",
         epilog="Exit status: 0 every shape is proven, 2 wrong settings, 4 model does not load, 5 "
-        "warmup failed. Next: python -m model serve, with the same settings.",
+        "warmup failed, 130 told to stop. Next: python -m model serve, with the same settings.",
     )
     parser.add_argument(
         "--report",
@@ -55,11 +56,17 @@ def run(given: argparse.Namespace) -> int:
             f"warmup_mode ({resolved.sources['warmup_mode']}): there is nothing to run with "
             f"{resolved.settings.warmup_mode}; set it to server"
         )
+    from asyncio import CancelledError
+
     from ..serving.warm_once import warm_once
     from ..telemetry.logs import configure_logs
 
     configure_logs(resolved.settings.log_level, resolved.settings.log_format)
-    found, failure = warm_once(resolved)
+    try:
+        found, failure = warm_once(resolved)
+    except (KeyboardInterrupt, CancelledError):
+        print("kiln: told to stop before the warmup had ended", file=sys.stderr)
+        return INTERRUPTED
     _show(found)
     if failure is None:
         return 0

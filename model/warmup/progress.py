@@ -31,6 +31,7 @@ class LogProgress:
             passes=[round(each, 3) for each in shape.passes],
             first_over_steady=shape.first_over_steady,
             failure=shape.failure,
+            asked=str(shape.asked) if shape.asked else None,
         )
 
 

@@ -40,6 +40,15 @@ def test_w26_a_line_has_number_shape_and_seconds(request_of_plan: Any) -> None:
     assert line["shape"] == str(shape.shape)
     assert (line["seconds"], line["passes"]) == (6.0, [4.0, 1.0, 1.0])
     assert (line["first_over_steady"], line["failure"]) == (4.0, None)
+    assert line["asked"] is None
+
+
+def test_w24_a_line_says_which_larger_shape_was_asked_for(request_of_plan: Any) -> None:
+    asked = replace(request_of_plan.shape, width=1024)
+    shape = ShapeReport(request_of_plan.shape, 2, (1.0, 1.0), (0, 0), settled=True, asked=asked)
+    with capture_logs() as lines:
+        LogProgress().shape_done(shape, report(1, shape))
+    assert [each["asked"] for each in lines] == [str(asked)]
 
 
 def test_w26_the_bar_moves_and_ends_on_success_and_on_failure(
