@@ -83,7 +83,7 @@ def down(folder: Path) -> bool:
 def start_program(record: Record, program: Program) -> Record:
     """Start one program of a cluster, also again, and wait until it works."""
     layout = record.layout
-    if program.prepare:
+    if program.prepare and program.name not in record.processes:
         program.prepare(layout)
     _say(f"starting {program.name}")
     running = start(program, layout)

@@ -14,11 +14,7 @@ from .layout import Layout
 # On the server's side, because KServe's definitions are larger than a client may apply.
 APPLY = ("apply", "--server-side", "--field-manager=kiln-test-cluster")
 SECONDS = 120
-ESTABLISHED = (
-    "go-template={{range .items}}{{range .status.conditions}}"
-    '{{if eq .type "Established"}}{{.status}} {{end}}{{end}}{{end}}'
-)
-ESTABLISHED_SECONDS = 60.0
+SERVED_SECONDS = 60.0
 POLL_SECONDS = 0.2
 
 
@@ -34,14 +30,15 @@ def apply(layout: Layout, objects: Iterable[Mapping[str, Any]]) -> None:
 
 
 def apply_files(layout: Layout, files: Sequence[Path]) -> None:
-    """Put two or more definitions of resources there, and wait until the cluster serves them."""
+    """Put definitions of resources there, and wait until the cluster serves what they define."""
     named = [part for file in files for part in ("-f", str(file))]
-    names = run(layout, *APPLY, "--output=name", *named).split()
-    deadline = time.monotonic() + ESTABLISHED_SECONDS
-    # `kubectl wait` fails on a definition so new that it has no conditions at all.
-    while run(layout, "get", *names, "--output", ESTABLISHED).count("True") < len(names):
+    applied = run(layout, *APPLY, "--output=name", *named).split()
+    wanted = {name.partition("/")[2] for name in applied}
+    deadline = time.monotonic() + SERVED_SECONDS
+    # Not `kubectl wait`, which fails on a definition so new that it has no conditions at all.
+    while missing := wanted - set(run(layout, "api-resources", "--output=name").split()):
         if time.monotonic() > deadline:
-            raise ClusterError(f"not served after {ESTABLISHED_SECONDS:g} s: {names}")
+            raise ClusterError(f"not served after {SERVED_SECONDS:g} s: {', '.join(missing)}")
         time.sleep(POLL_SECONDS)
 
 

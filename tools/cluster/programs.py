@@ -14,7 +14,7 @@ from .layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``health`` answers 200 when the program works; ``prepare`` runs before it is started."""
+    """``health`` answers 200 when the program works; ``prepare`` runs before its first start."""
 
     name: str
     family: str
