@@ -33,6 +33,7 @@ SETTINGS_BEHIND: Final = {
     "image": ("warmup_resolutions",),
     "num_frames": ("warmup_num_frames", "warmup_batch_sizes"),
     "prompt": ("warmup_batch_sizes",),
+    "num_inference_steps": ("warmup_sampling_params", "warmup_steps"),
 }
 
 
@@ -109,9 +110,10 @@ def warmup_steps(asked: int, settings: Settings, strength: float | None = None) 
     """W12: min(asked, max(warmup_steps, 2)), and as many more as leave that many where only the
     part ``strength`` of all steps is run."""
     run = min(asked, max(settings.warmup_steps, LEAST_STEPS))
-    if not strength:
-        return run
-    return next(steps for steps in itertools.count(run) if int(steps * strength) >= run)
+    if strength is None or not 0 < strength <= 1:
+        return run  # out of bounds: the builder of requests refuses it by name
+    steps = math.ceil(run / strength)
+    return steps if int(steps * strength) >= run else steps + 1
 
 
 def first_request_copy(request: GenerationRequest, settings: Settings) -> GenerationRequest:
@@ -183,7 +185,8 @@ def _parameters(target: Target, model: ModelDescription, settings: Settings) -> 
     found: dict[str, Any] = {"width": target.width, "height": target.height, "seed": 0, **overrides}
     strength = None
     if "strength" in accepted and (target.task.takes_image or target.task is Task.VIDEO_TO_VIDEO):
-        strength = overrides.get("strength", model.defaults.strength) or USUAL_STRENGTH
+        usual = model.defaults.strength
+        strength = overrides.get("strength", USUAL_STRENGTH if usual is None else usual)
         found["strength"] = strength
     if target.task.makes_video and "num_frames" in accepted:
         found["num_frames"] = target.frames

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.contract.sampling import FrameContract, ModelDescription, Task
 from model.errors import InvalidRequest, InvalidSettings
@@ -209,6 +211,21 @@ def test_w18_a_task_of_one_prompt_a_request_is_warmed_with_one(described: Any) -
             "warmup_sampling_params: text-to-image 128x64 batch 1: guidance_scale: must be at most",
         ),
         (
+            {"tasks": (I2I,)},
+            {"warmup_sampling_params": {"strength": 0}},
+            "warmup_sampling_params: image-to-image 128x64 batch 1: strength: 0 of 2 steps",
+        ),
+        (
+            {"tasks": (I2I,)},
+            {"warmup_sampling_params": {"strength": -1}},
+            "warmup_sampling_params: image-to-image 128x64 batch 1: strength: must be at least 0",
+        ),
+        (
+            {"tasks": (I2I,)},
+            {"warmup_sampling_params": {"strength": 1e-9}},
+            "warmup_sampling_params: image-to-image 128x64 batch 1: num_inference_steps: must",
+        ),
+        (
             {"tasks": (T2V,), "frames": WAN},
             {"warmup_num_frames": 33, "max_frames": 32},
             "warmup_num_frames: text-to-video 128x64x33 batch 1: num_frames: 33 in all",
@@ -331,6 +348,14 @@ def test_w12_two_steps_are_run_whatever_the_strength(
     assert planned.sampling.num_inference_steps == steps
     assert planned.sampling.strength == (strength or USUAL_STRENGTH)
     assert int(steps * planned.sampling.strength) == run
+
+
+@given(st.integers(1, 60), st.floats(0.001, 1.0))
+def test_w12_as_many_steps_as_leave_two_and_no_more(asked: int, strength: float) -> None:
+    run = min(asked, 2)
+    steps = warmup_steps(asked, Settings(), strength)
+    assert int(steps * strength) >= run
+    assert int((steps - 1) * strength) < run or steps == 1
 
 
 def test_w12_a_call_without_steps_is_warmed_all_the_same(described: Any) -> None:
