@@ -1,13 +1,19 @@
 """A build is whole or not there, is done once, and says why it failed: with a real Go module."""
 
+import contextlib
+import functools
 import os
+import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+from tests.integration.support.server import wait_until
 from tools.cluster import build as builds
 from tools.cluster import families
 from tools.cluster.errors import ClusterError, GoMissing
@@ -26,6 +32,13 @@ require kiln.dev/hello v0.1.0
 replace kiln.dev/hello => ./hello
 """
 WORKS = 'package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("hello") }\n'
+BUILD = """
+import sys
+from pathlib import Path
+from tools.cluster import build, families
+families.MODULES = Path(sys.argv[1])
+build.build(families.Family("hello", "kiln.dev/hello", 0.1), Path(sys.argv[2]))
+"""
 BROKEN = "package main\n\nfunc main() { greet() }\n"
 
 
@@ -92,3 +105,48 @@ def test_failed_build_shows_what_the_compiler_said_and_leaves_nothing(
         builds.build(HELLO, cache)
     assert not builds.built_folder(HELLO, cache).exists()
     assert [each.name for each in cache.glob("*building*")] == []
+
+
+def test_interrupted_build_ends_its_compilers_and_leaves_nothing(
+    module: Callable[[str], Path], tmp_path: Path
+) -> None:
+    cache = module(WORKS)
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(tmp_path), str(cache)],
+        # With an empty cache Go compiles its own library first: time enough to interrupt it.
+        env={**os.environ, "GOCACHE": str(tmp_path / "go-build")},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    go = wait_until(lambda: _descendant(process.pid, "go"), "Go is at work", 60)
+    try:
+        wait_until(lambda: _descendant(go.pid, "compile"), "a compiler is at work", 60)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        group = f"no process of the group {go.pid} is left"
+        wait_until(lambda: not _group(go.pid), group, 5)
+    finally:
+        process.kill()
+        process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(go.pid, signal.SIGKILL)
+    assert [each.name for each in cache.glob("*building*")] == []
+    assert not builds.built_folder(HELLO, cache).exists()
+
+
+def _descendant(pid: int, name: str) -> psutil.Process | None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for each in psutil.Process(pid).children(recursive=True):
+            if each.name() == name:
+                return each
+    return None
+
+
+def _group(leader: int) -> list[int]:
+    """Living processes of one process group."""
+    found = []
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(each.pid) == leader and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each.pid)
+    return found
