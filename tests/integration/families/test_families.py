@@ -42,7 +42,8 @@ PICTURES: Final = (T2I, I2I, INPAINT)
 @dataclass(frozen=True)
 class Expected:
     """What is made, and what Kiln must find out about it. ``own``: tasks of the class itself.
-    ``cfg``: the default request runs a second pass. ``frames``: the step of the contract.
+    ``cfg``: the default request runs a second pass. ``embedded``: no guidance_scale ever does.
+    ``frames``: the step of the contract.
     """
 
     make: Callable[[], Any]
@@ -50,6 +51,7 @@ class Expected:
     tasks: tuple[Task, ...]
     own: int = 1
     cfg: bool = True
+    embedded: bool = False
     alignment: int = 16
     frames: int | None = None
     registered: bool = True
@@ -60,8 +62,10 @@ FAMILIES: Final = {
     "stable diffusion 1.5": Expected(tiny.stable_diffusion, "stable-diffusion-1", PICTURES),
     "SDXL": Expected(tiny.stable_diffusion_xl, "stable-diffusion-xl", PICTURES),
     "SD3": Expected(tiny.stable_diffusion_3, "stable-diffusion-3", PICTURES),
-    "FLUX.1": Expected(tiny.flux, "flux-1", PICTURES, cfg=False),
-    "FLUX.1 Kontext": Expected(tiny.flux_kontext, "flux-1-kontext", (I2I, T2I), own=2, cfg=False),
+    "FLUX.1": Expected(tiny.flux, "flux-1", PICTURES, cfg=False, embedded=True),
+    "FLUX.1 Kontext": Expected(
+        tiny.flux_kontext, "flux-1-kontext", (I2I, T2I), own=2, cfg=False, embedded=True
+    ),
     "FLUX.2 klein": Expected(tiny.flux_2_klein, "flux-2-klein", (T2I, I2I), own=2),
     "FLUX.2 klein, distilled": Expected(
         lambda: tiny.flux_2_klein(is_distilled=True),
@@ -69,6 +73,7 @@ FAMILIES: Final = {
         (T2I, I2I),
         own=2,
         cfg=False,
+        embedded=True,
         defaults={"num_inference_steps": 4, "guidance_scale": 1.0},
     ),
     "Z-Image": Expected(tiny.z_image, "z-image", PICTURES, cfg=False),
@@ -145,6 +150,7 @@ def test_w53_family(saved: Callable[..., Path], name: str) -> None:
     assert (about.family, about.registered) == (expected.name, expected.registered)
     assert (about.tasks, about.own_tasks) == (expected.tasks, expected.own)
     assert about.alignment == expected.alignment
+    assert about.guidance_embedded == expected.embedded
     assert (about.frames.step if about.frames else None) == expected.frames
     assert about.defaults.values().items() >= expected.defaults.items()
     before = state(model)
