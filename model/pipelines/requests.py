@@ -73,7 +73,7 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
         seeds=seeds,
         negative_prompts=negatives,
         num_images_per_prompt=copies,
-        images=_spread(ask.images, ask) if task not in model.unbatched else ask.images,
+        images=_spread(ask.images, ask),
         masks=_spread(ask.masks, ask),
         deadline=_deadline(values.get("timeout_s"), settings),
         priority=values.get("priority", 0),
