@@ -80,6 +80,8 @@ def by_signature(pipeline: Any) -> PipelineClass:
         if each.default is inspect.Parameter.empty
         and each.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     }
+    if "video" in parameters and "num_frames" not in parameters:
+        needed.add("video")  # it may be None for latents' sake only
     unknown = sorted(needed - {"prompt", "image", "mask_image"} - set(NAMES))
     if unknown:
         raise ModelNotLoadable(

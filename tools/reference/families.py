@@ -13,7 +13,8 @@ INTRODUCTION = """# Families of models
 
 A model is a diffusers folder. Its family is found by the pipeline class that `model_index.json`
 names. Any other class of diffusers works as well: its task and its parameters are read from the
-signature of its call, the metadata says `"registered": false`, and the log has a warning.
+signature of its call, the metadata says `"registered": false`, and the log has a warning. Classes
+that need a video, or another input that requests do not have, are refused at the start.
 
 ## Classes
 

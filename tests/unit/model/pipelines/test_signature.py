@@ -72,6 +72,14 @@ def test_w53_what_requests_do_not_have_is_named() -> None:
         by_signature(Needs())
 
 
+def test_w53_a_class_that_edits_videos_is_refused() -> None:
+    from diffusers import WanVideoToVideoPipeline
+
+    pipeline = WanVideoToVideoPipeline.__new__(WanVideoToVideoPipeline)
+    with pytest.raises(ModelNotLoadable, match="WanVideoToVideoPipeline needs video, which reques"):
+        by_signature(pipeline)
+
+
 def test_every_name_that_is_passed_on_is_a_request_parameter() -> None:
     assert NAMES.keys() - {"negative_prompt"} == {n for n, each in BY_NAME.items() if each.sampling}
 
