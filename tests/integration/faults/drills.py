@@ -15,7 +15,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as services
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.support.server import MODEL, ServerProcess, wait_until
+from tests.integration.support.server import MODEL, START_SECONDS, ServerProcess, wait_until
 
 # The most that the model's scheduler knows: half a minute and more, which no drill waits for.
 ENDLESS: Final = 1000
@@ -123,7 +123,8 @@ def outcomes(server: ServerProcess, outcome: str) -> float:
 
 def assert_failed(server: ServerProcess, status: int, *words: str) -> None:
     """The process ends with the status, and says why on its log and in the termination message."""
-    assert server.wait_exit() == status, server.log_tail()
+    # Where it is the start that fails, it takes as long as a start.
+    assert server.wait_exit(START_SECONDS) == status, server.log_tail()
     message = server.termination_message.read_text()
     for word in words:
         assert word in message
