@@ -4,16 +4,21 @@ classes, since the embedded one takes minutes.
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from model.contract.adapter import Adapter
+from model.contract.compilation import CompileMode
+from model.contract.generation import GenerationRequest, Sampling
+from model.contract.sampling import Task
 from model.embedded import PIPELINE_FOLDER
 from model.engine.caches import FOLDERS
 from tests.integration.faults.drills import metric
+from tests.integration.support.lora import save_lora
 from tests.integration.support.requests import INFER, KNOBS, PROMPT, body, pictures, pixels
 from tests.integration.support.server import MODEL, ServerProcess
 
@@ -77,6 +82,7 @@ def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     (shape,) = server.metadata()["warmup"]["shapes"]
     assert shape["compiles"][0] > 0
     assert shape["compiles"][-1] == 0
+    assert shape["real_compiles"][-1] == 0
 
     for side, cold in ((SIDE, False), (COLD_SIDE, True)):
         answer = server.client.post(INFER, json=body(width=side, height=side))
@@ -89,6 +95,92 @@ def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     assert metric(server, "kiln_compiles_after_ready_total") == 0
     assert server.events("compiled_after_ready") == []
     assert server.terminate() == 0
+
+
+@pytest.fixture
+def _no_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """torch traces and guards as ever, and generates no code, which would take most of a minute."""
+    import torch
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda what: real(what, backend="eager"))
+    torch._dynamo.reset()
+    yield
+    torch.compiler.set_stance("default")
+    torch._dynamo.reset()
+
+
+def request(prompt: str, **sampling: Any) -> GenerationRequest:
+    return GenerationRequest(
+        id="a",
+        task=Task.TEXT_TO_IMAGE,
+        prompts=(prompt,),
+        sampling=Sampling(width=32, height=32, num_inference_steps=2, **sampling),
+        seeds=(7,),
+        negative_prompts=(" ",),
+        cfg=True,
+    )
+
+
+@pytest.mark.usefixtures("_no_code")
+def test_w17_w40_a_prompt_of_another_length_uses_the_compiled_code(tmp_path: Path) -> None:
+    """Qwen-Image takes prompts of any length. Two lengths, of which the negative prompt may be one,
+    tell the compiler that the length varies."""
+    import torch
+
+    from model.pipelines.calls import run
+    from model.pipelines.compilation import compilations, compile_parts
+    from model.pipelines.loader import load
+    from model.pipelines.location import locate
+    from tests.integration.families.tiny import qwen_image
+
+    qwen_image().save_pretrained(tmp_path)
+    pipeline = load(locate(str(tmp_path)), "cpu", "auto").pipelines[Task.TEXT_TO_IMAGE]
+    compile_parts([pipeline], CompileMode.REGIONAL)
+
+    def compiled_for(prompt: str) -> int:
+        before = compilations()
+        run(pipeline, request(prompt, true_cfg_scale=4.0), lambda step, of: None)
+        return compilations().since(before).total
+
+    assert compiled_for("warmup") > 0
+    assert compiled_for("A detailed image.") == 0
+    # Stricter than a settled server, which would run what does not fit uncompiled: this raises.
+    torch.compiler.set_stance("fail_on_recompile")
+    assert compiled_for("x") == 0
+    assert compiled_for("a small brown dog on the green grass beside a tree, barking") == 0
+
+
+@pytest.mark.usefixtures("_no_code")
+def test_w42_an_adapter_compiles_while_it_warms_up_and_never_after(tmp_path: Path) -> None:
+    from model.pipelines.adapters import activate, load_adapters
+    from model.pipelines.calls import run
+    from model.pipelines.compilation import compilations, compile_parts, settle
+    from model.pipelines.loader import load
+    from model.pipelines.location import locate
+
+    plain, compiled = (
+        load(locate("embedded://"), "cpu", "auto").pipelines[Task.TEXT_TO_IMAGE] for _ in range(2)
+    )
+    lora = save_lora(tmp_path)
+    for each in (plain, compiled):
+        load_adapters(each, {"style": lora})
+    compile_parts([compiled], CompileMode.REGIONAL)
+
+    def drawn(pipeline: Any) -> tuple[Any, int]:
+        before = compilations()
+        pixels = run(pipeline, request("a fox", guidance_scale=2.0), lambda step, of: None).pixels
+        return pixels, compilations().since(before).total
+
+    for adapter, compiles in ((None, True), (Adapter("style"), True), (None, False)):
+        activate(plain, adapter)
+        activate(compiled, adapter)
+        settle(False)
+        assert (drawn(compiled)[1] > 0) is compiles, "code of weights seen before is still there"
+        settle(True)
+        pixels, new = drawn(compiled)
+        assert new == 0
+        assert np.abs(pixels.astype(int) - drawn(plain)[0]).max() <= MOST_APART
 
 
 def uncompiled(folder: Path, side: int) -> Any:
