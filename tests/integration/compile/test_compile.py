@@ -61,6 +61,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("mode", "parts"), [("regional", ["unet"]), ("full", ["unet", "vae.decoder"])]
 )
+@pytest.mark.timeout(900)  # half a minute of an idle machine's compiler
 def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     start_server: Callable[..., ServerProcess],
     tiny: Path,
@@ -75,7 +76,7 @@ def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     server = start_server(
         *("--model", str(folder), "--model-name", MODEL),
         *("--compile", mode, "--cache-dir", str(tmp_path / "cache")),
-    ).wait_ready()
+    ).wait_ready(600)
     assert server.events("compiling")[0]["parts"] == parts
     assert any((tmp_path / "cache").rglob("*.so")), "the compiled code is kept"
 
