@@ -28,7 +28,7 @@ from model.pipelines.location import locate
 from model.pipelines.requests import Ask, build_request
 from model.settings import Settings
 from model.warmup.plan import build_plan
-from tests.integration.families import tiny
+from tests.integration.families import tiny, vision
 
 SIDE: Final = 64
 STEPS: Final = 2
@@ -78,6 +78,17 @@ FAMILIES: Final = {
     ),
     "Z-Image": Expected(tiny.z_image, "z-image", PICTURES, cfg=False),
     "Qwen-Image": Expected(tiny.qwen_image, "qwen-image", PICTURES),
+    "FLUX.2": Expected(vision.flux_2, "flux-2", (T2I, I2I), own=2, cfg=False),
+    "Qwen-Image-Edit": Expected(vision.qwen_image_edit, "qwen-image-edit", (I2I,)),
+    "Qwen-Image-Edit-Plus": Expected(vision.qwen_image_edit_plus, "qwen-image-edit-plus", (I2I,)),
+    "Wan I2V": Expected(vision.wan_image_to_video, "wan", (I2V,), frames=4),
+    "Wan 2.2, both tasks": Expected(
+        lambda: tiny.wan(expand_timesteps=True),
+        "wan",
+        (T2V, I2V),
+        frames=4,
+        defaults={"fps": 24.0},
+    ),
     "Wan T2V": Expected(tiny.wan, "wan", (T2V,), frames=4, defaults={"fps": 16.0}),
     "LTX-Video": Expected(
         tiny.ltx_video, "ltx-video", (T2V, I2V), frames=8, alignment=32, defaults={"fps": 25.0}

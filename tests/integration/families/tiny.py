@@ -135,7 +135,7 @@ def flux_kontext() -> Any:
     return _flux(FluxKontextPipeline)
 
 
-def _flux_2_transformer(joint: int, guidance: bool) -> Any:
+def flux_2_transformer(joint: int, guidance: bool) -> Any:
     return Flux2Transformer2DModel(
         patch_size=1,
         in_channels=16,
@@ -169,7 +169,7 @@ def flux_2_klein(vae: Any = None, is_distilled: bool = False) -> Any:
         # The call reads the hidden states after layers 9, 18 and 27.
         text_encoder=parts.qwen_3(layers=27),
         tokenizer=parts.qwen_tokenizer(),
-        transformer=_flux_2_transformer(3 * WIDTH, guidance=False),
+        transformer=flux_2_transformer(3 * WIDTH, guidance=False),
         is_distilled=is_distilled,
     )
 
@@ -194,7 +194,7 @@ def z_image() -> Any:
     )
 
 
-def _qwen_parts() -> dict[str, Any]:
+def qwen_parts() -> dict[str, Any]:
     return {
         "scheduler": FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         "vae": AutoencoderKLQwenImage(
@@ -223,10 +223,10 @@ def _qwen_parts() -> dict[str, Any]:
 
 
 def qwen_image() -> Any:
-    return QwenImagePipeline(**_qwen_parts())
+    return QwenImagePipeline(**qwen_parts())
 
 
-def _wan_transformer(in_channels: int, **known: Any) -> Any:
+def wan_transformer(in_channels: int, **known: Any) -> Any:
     return WanTransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=2,
@@ -242,7 +242,7 @@ def _wan_transformer(in_channels: int, **known: Any) -> Any:
     )
 
 
-def _wan_parts() -> dict[str, Any]:
+def wan_parts() -> dict[str, Any]:
     return {
         "tokenizer": parts.t5_tokenizer(),
         "text_encoder": parts.umt5_text(),
@@ -261,7 +261,7 @@ def _wan_parts() -> dict[str, Any]:
 
 def wan(expand_timesteps: bool = False) -> Any:
     return WanPipeline(
-        transformer=_wan_transformer(16), expand_timesteps=expand_timesteps, **_wan_parts()
+        transformer=wan_transformer(16), expand_timesteps=expand_timesteps, **wan_parts()
     )
 
 
