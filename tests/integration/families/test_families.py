@@ -78,7 +78,7 @@ FAMILIES: Final = {
     ),
     "Z-Image": Expected(tiny.z_image, "z-image", PICTURES, cfg=False),
     "Qwen-Image": Expected(tiny.qwen_image, "qwen-image", PICTURES),
-    "FLUX.2": Expected(vision.flux_2, "flux-2", (T2I, I2I), own=2, cfg=False),
+    "FLUX.2": Expected(vision.flux_2, "flux-2", (T2I, I2I), own=2, cfg=False, embedded=True),
     "Qwen-Image-Edit": Expected(vision.qwen_image_edit, "qwen-image-edit", (I2I,)),
     "Qwen-Image-Edit-Plus": Expected(vision.qwen_image_edit_plus, "qwen-image-edit-plus", (I2I,)),
     "Wan I2V": Expected(vision.wan_image_to_video, "wan", (I2V,), frames=4),
