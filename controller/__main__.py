@@ -10,6 +10,7 @@ from typing import Final
 
 from . import __version__
 from .errors import ControllerError
+from .settings import add_flags, from_flags
 
 DEFAULT_IMAGE: Final = f"kiln-model:{__version__}"
 COMMANDS: Final = ("run", "render", "validate")
@@ -68,7 +69,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    run = commands.add_parser("run", help="run the operator", allow_abbrev=False)
+    run = commands.add_parser(
+        "run",
+        help="run the operator; the default",
+        description="Run the operator until it is told to stop.",
+        epilog="Exit status: 0 stopped by a signal, 1 another failure, 2 wrong flags or no "
+        "cluster, 4 the lease was lost.",
+        allow_abbrev=False,
+    )
+    add_flags(run, DEFAULT_IMAGE)
     run.set_defaults(run=_run)
 
 
@@ -112,7 +121,11 @@ def _render(given: argparse.Namespace) -> int:
 
 
 def _run(given: argparse.Namespace) -> int:
-    raise ControllerError("not yet")
+    import asyncio
+
+    from .operator import operate
+
+    return asyncio.run(operate(from_flags(given)))
 
 
 if __name__ == "__main__":

@@ -55,9 +55,8 @@ class Pinned(ApiModel):
     only with the next change of the spec.
     """
 
-    generation: int = Field(
-        description="The generation of the spec that they were chosen for.",
-        json_schema_extra={"format": "int64"},
+    spec: str = Field(
+        description="A hash of the spec that they were chosen for, without the number of pods."
     )
     defaults: int = Field(description="Which set of the operator's defaults.")
     image: str = Field(description="Image of the model server where the spec names none.")

@@ -1,0 +1,145 @@
+"""Who leads: one operator of several, by a Lease (C10).
+
+A lease is taken when its record has not changed for as long as it lasts, by our own clock: nobody's
+clock needs to be right. Who cannot renew in time stops being the leader before another one may
+begin.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from .api.base import Object
+from .api.kinds import LEASE
+from .cluster import ApiError, Cluster, Conflict
+from .logs import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Seconds. A dead leader is followed within ``lasts`` + ``retry``."""
+
+    lasts: float = 15.0
+    renew: float = 5.0
+    give_up: float = 10.0
+    retry: float = 2.0
+
+
+class Move(StrEnum):
+    CREATE = "create"
+    TAKE = "take"
+    RENEW = "renew"
+    WAIT = "wait"
+
+
+@dataclass(slots=True)
+class Seen:
+    """The record as last read, and when it last changed, by our own clock."""
+
+    record: Object | None = None
+    changed: float = 0.0
+
+    def look(self, record: Object | None, now: float) -> None:
+        spec = (record or {}).get("spec")
+        if spec != (self.record or {}).get("spec") or (record is None) != (self.record is None):
+            self.changed = now
+        self.record = record
+
+    def move(self, me: str, lasts: float, now: float) -> Move:
+        """What ``me`` may do now."""
+        if self.record is None:
+            return Move.CREATE
+        holder = self.record["spec"].get("holderIdentity") or ""
+        if holder == me:
+            return Move.RENEW
+        if not holder or now - self.changed >= lasts:
+            return Move.TAKE
+        return Move.WAIT
+
+
+@dataclass(slots=True)
+class Election:
+    """``me`` must be unlike that of any other process."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+    me: str
+    terms: Terms = field(default_factory=Terms)
+    clock: Callable[[], float] = lambda: asyncio.get_running_loop().time()
+    _seen: Seen = field(default_factory=Seen)
+
+    async def win(self) -> None:
+        """Return once we lead."""
+        log.info("standing_by", lease=f"{self.namespace}/{self.name}", identity=self.me)
+        while not await self._try():  # noqa: ASYNC110 - each round asks the cluster
+            await asyncio.sleep(self.terms.retry)
+        log.info("leading", identity=self.me)
+
+    async def keep(self) -> None:
+        """Renew, and return when that was not possible for too long: then we lead no more."""
+        renewed = self.clock()
+        while self.clock() - renewed < self.terms.give_up:
+            started = self.clock()
+            if await self._try():
+                renewed = started
+                await asyncio.sleep(self.terms.renew)
+            else:
+                await asyncio.sleep(self.terms.retry)
+        log.error("leadership_lost", identity=self.me)
+
+    async def resign(self) -> None:
+        """Let another one begin at once. Nothing is done where we do not lead."""
+        if self._seen.record is None or self._seen.move(self.me, 0, 0) is not Move.RENEW:
+            return
+        try:
+            await self.cluster.write_lease(self._record(holder=""), new=False)
+            log.info("resigned", identity=self.me)
+        except ApiError as error:
+            log.warning("not_resigned", reason=str(error))
+
+    async def _try(self) -> bool:
+        """Whether we lead now."""
+        try:
+            async with asyncio.timeout(self.terms.give_up / 2):
+                self._seen.look(
+                    await self.cluster.get(LEASE, self.namespace, self.name), self.clock()
+                )
+                move = self._seen.move(self.me, self.terms.lasts, self.clock())
+                if move is Move.WAIT:
+                    return False
+                wanted = self._record(holder=self.me)
+                answer = await self.cluster.write_lease(wanted, new=move is Move.CREATE)
+                self._seen.look(answer, self.clock())
+                return True
+        except Conflict:
+            return False  # another one was faster
+        except (ApiError, TimeoutError) as error:
+            log.warning("lease_unreachable", reason=str(error) or "no answer in time")
+            return False
+
+    def _record(self, holder: str) -> Object:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        before = self._seen.record or {}
+        spec = dict(before.get("spec") or {})
+        if spec.get("holderIdentity") != holder and holder:
+            spec["leaseTransitions"] = spec.get("leaseTransitions", -1) + 1
+            spec["acquireTime"] = now
+        spec |= {
+            "holderIdentity": holder,
+            "renewTime": now,
+            "leaseDurationSeconds": int(self.terms.lasts),
+        }
+        metadata = {"name": self.name, "namespace": self.namespace}
+        if version := (before.get("metadata") or {}).get("resourceVersion"):
+            metadata["resourceVersion"] = version  # else two could take it at once
+        return {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.name,
+            "metadata": metadata,
+            "spec": spec,
+        }

@@ -1,0 +1,59 @@
+"""The wiring: kopf watches, and every event becomes a key in the queue. No logic.
+
+Only ``on.event`` is used, which leaves no finalizer and no annotation on anything (and is not
+retried, which it need not be: the queue is).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from .api import names
+from .api.kinds import SERVICE, WATCHED, Kind
+from .observed import Observed, ServiceKey
+
+
+def registry(observed: Observed, enqueue: Callable[[ServiceKey], None]) -> kopf.OperatorRegistry:
+    """Watches for every kind."""
+    made = kopf.OperatorRegistry()
+    kopf.on.login(registry=made)(_login)
+    for kind in WATCHED:
+        _watch(made, kind, observed, enqueue)
+    return made
+
+
+def _login(**given: Any) -> kopf.ConnectionInfo | None:
+    """Without the synchronous client, which would cost as much memory as all the rest."""
+    return kopf.login_with_kubeconfig(**given) or kopf.login_with_service_account(**given)
+
+
+def _watch(
+    made: kopf.OperatorRegistry,
+    kind: Kind,
+    observed: Observed,
+    enqueue: Callable[[ServiceKey], None],
+) -> None:
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=made, id=kind.plural)
+    async def changed(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002
+        act = observed.remove if type == "DELETED" else observed.put
+        key = act(kind, dict(body))
+        if key is not None:
+            enqueue(key)
+
+
+def settings(*, clusterwide: bool) -> kopf.OperatorSettings:
+    """What kopf must know. A namespaced operator has no right to look around in the cluster."""
+    made = kopf.OperatorSettings()
+    made.posting.enabled = False
+    made.peering.standalone = True
+    made.scanning.disabled = not clusterwide
+    made.networking.request_timeout = 30
+    made.networking.connect_timeout = 10
+    made.networking.enforce_retry_after = True
+    made.watching.server_timeout = 300
+    for kind in WATCHED:
+        if kind is not SERVICE:
+            resource = (kind.group, kind.version, kind.plural)
+            made.watching.label_selectors[resource] = names.SERVICE_LABEL
+    return made

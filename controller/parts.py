@@ -1,0 +1,133 @@
+"""What is observed of one role: how many pods should be there, how many are, and what keeps the
+others.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from model.contract.state import State
+
+from .api.base import Object
+from .desired.plan import Part, Plan
+from .observed import Observed, ServiceKey
+from .pods import PodState, read_pod
+from .progress import Progress
+from .reasons import Finding, worst
+
+KSERVE_TROUBLE: Final = ("PredictorReady", "IngressReady")
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """``wanted``: pods that should be there. ``ready``: of this spec; ``old``: of an earlier
+    one.
+    """
+
+    part: Part
+    wanted: int
+    pods: tuple[PodState, ...]
+    finding: Finding | None
+
+    @property
+    def ready(self) -> int:
+        return sum(each.ready and each.current for each in self.pods)
+
+    @property
+    def serving(self) -> int:
+        """Ready, of whatever spec."""
+        return sum(each.ready for each in self.pods)
+
+    @property
+    def old(self) -> int:
+        return sum(not each.current for each in self.pods)
+
+    @property
+    def complete(self) -> bool:
+        """With an autoscaler, as many as it must keep; otherwise all."""
+        scaling = self.part.workload.scaling
+        enough = self.wanted if scaling is None else min(self.wanted, max(1, scaling.min))
+        return self.ready >= enough
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of the servers that are on their way."""
+        return tuple(each.address for each in self.pods if each.current and each.address)
+
+
+def read_part(
+    plan: Plan, part: Part, key: ServiceKey, observed: Observed, spec_hash: str
+) -> PartState:
+    """From what is observed alone."""
+    bodies = observed.pods(key, str(part.role))
+    pods = tuple(sorted((read_pod(each, spec_hash) for each in bodies), key=lambda pod: pod.name))
+    deployment = observed.child(key, "Deployment", plan.deployment_name(part))
+    state = PartState(part, _wanted(plan, part, deployment), pods, None)
+    if state.wanted == 0:
+        return state
+    return PartState(part, state.wanted, pods, _finding(plan, state, key, observed, deployment))
+
+
+def with_progress(state: PartState, told: dict[str, Progress]) -> PartState:
+    """What servers tell of their warmup replaces Loading."""
+    if state.finding is None or state.finding.reason != "Loading":
+        return state
+    warming = [told[each] for each in state.addresses if each in told]
+    furthest = max(
+        (each for each in warming if each.state is State.WARMING),
+        key=lambda each: each.done,
+        default=None,
+    )
+    if furthest is None:
+        return state
+    said = f"{furthest.done} of {furthest.of} shapes are warm"
+    finding = Finding("Warming", f"{state.part.role}: {said}")
+    return PartState(state.part, state.wanted, state.pods, finding)
+
+
+def _wanted(plan: Plan, part: Part, deployment: Object | None) -> int:
+    if plan.service.spec.suspend:
+        return 0
+    if part.workload.scaling is None:
+        return part.workload.replicas
+    if deployment is None:
+        return part.workload.scaling.min
+    replicas: int = deployment["spec"].get("replicas", 1)
+    return replicas
+
+
+def _finding(
+    plan: Plan, state: PartState, key: ServiceKey, observed: Observed, deployment: Object | None
+) -> Finding | None:
+    inference_service = observed.child(key, "InferenceService", state.part.name)
+    if state.complete:
+        on_kserve = plan.on_kserve(state.part)
+        return kserve_trouble(inference_service, "IngressReady") if on_kserve else None
+    current = tuple(each.finding for each in state.pods if each.current and each.finding)
+    if found := worst(current):
+        return found
+    if refusal := _refused_pods(deployment):
+        return refusal
+    if plan.on_kserve(state.part) and deployment is None:
+        return kserve_trouble(inference_service, *KSERVE_TROUBLE) or Finding(
+            "WaitingForKServe", "KServe has not made the Deployment yet"
+        )
+    count = f"{state.ready} of {state.wanted} pods of this spec exist and are Ready"
+    return Finding("Creating", f"{state.part.role}: {count}")
+
+
+def _refused_pods(deployment: Object | None) -> Finding | None:
+    for each in ((deployment or {}).get("status") or {}).get("conditions") or ():
+        if each["type"] == "ReplicaFailure" and each["status"] == "True":
+            return Finding("PodsRefused", str(each.get("message", "")))
+    return None
+
+
+def kserve_trouble(inference_service: Object | None, *conditions: str) -> Finding | None:
+    """What KServe says that it could not do. Its observedGeneration is never asked: it is that of
+    its Deployment (kserve#6081).
+    """
+    for each in ((inference_service or {}).get("status") or {}).get("conditions") or ():
+        if each["type"] in conditions and each["status"] == "False":
+            words = each.get("message") or each.get("reason", "")
+            return Finding("WaitingForKServe", f"{each['type']} is False: {words}")
+    return None
