@@ -127,7 +127,7 @@ class Cluster:
         query = {"resourceVersion": "0", **({"labelSelector": selector} if selector else {})}
         headers = {} if full else {"Accept": ONLY_METADATA}
         found = await self._call("GET", kind.path(namespace), query=query, headers=headers)
-        items: list[Object] = found["items"]
+        items: list[Object] = found["items"] or []  # null, when it has none
         return items
 
     async def serves(self, kind: Kind) -> bool:

@@ -87,13 +87,13 @@ class Observed:
             if named.kind != POD.name:
                 yield BY_NAME[named.kind], body
 
-    def pods(self, key: ServiceKey, role: str) -> list[Object]:
-        """Of one role, those that are not on their way out."""
+    def pods(self, key: ServiceKey, place: str) -> list[Object]:
+        """Of one part, those that are not on their way out."""
         return [
             body
             for named, body in self.belongings.get(key, {}).items()
             if named.kind == POD.name
-            and body["metadata"]["labels"].get(names.ROLE_LABEL) == role
+            and body["metadata"]["labels"].get(names.PART_LABEL) == place
             and not body["metadata"].get("deletionTimestamp")
         ]
 

@@ -58,7 +58,7 @@ def read_part(
     plan: Plan, part: Part, key: ServiceKey, observed: Observed, spec_hash: str
 ) -> PartState:
     """From what is observed alone."""
-    bodies = observed.pods(key, str(part.role))
+    bodies = observed.pods(key, part.place)
     pods = tuple(sorted((read_pod(each, spec_hash) for each in bodies), key=lambda pod: pod.name))
     deployment = observed.child(key, "Deployment", plan.deployment_name(part))
     state = PartState(part, _wanted(plan, part, deployment), pods, None)

@@ -107,12 +107,12 @@ class Reconciler:
         self, made: Plan, key: ServiceKey, wanted: tuple[Object, ...]
     ) -> tuple[PartState, ...]:
         hashes = {
-            each["metadata"]["labels"][names.ROLE_LABEL]: found
+            each["metadata"]["labels"][names.PART_LABEL]: found
             for each in wanted
             if (found := _spec_hash(each)) is not None
         }
         parts = tuple(
-            read_part(made, part, key, self._observed, hashes[str(part.role)])
+            read_part(made, part, key, self._observed, hashes[part.place])
             for part in made.parts
         )
         told = await ask_all(address for each in parts for address in each.addresses)

@@ -16,8 +16,9 @@ FIELD_MANAGER: Final = "kiln"
 
 SERVICE_LABEL: Final = f"{GROUP}/service"
 ROLE_LABEL: Final = f"{GROUP}/role"
-# On our children: the defaults that they were rendered with (C09), and of which spec.
-DEFAULTS_ANNOTATION: Final = f"{GROUP}/defaults"
+# What selects pods: front, or a worker's role. The front stays the front when roles come or go, which
+# a Deployment's selector could not follow.
+PART_LABEL: Final = f"{GROUP}/part"
 # On pod templates: tells whether what runs was made of what we rendered.
 SPEC_HASH_ANNOTATION: Final = f"{GROUP}/spec-hash"
 RESERVED_PREFIXES: Final = (f"{GROUP}/", "app.kubernetes.io/", "serving.kserve.io/")

@@ -14,7 +14,7 @@ def selector(service: Service, part: Part) -> dict[str, str]:
     """Labels that choose the pods of one role. They never change: a Deployment's selector
     cannot.
     """
-    return {names.SERVICE_LABEL: service.name, names.ROLE_LABEL: str(part.role)}
+    return {names.SERVICE_LABEL: service.name, names.PART_LABEL: part.place}
 
 
 def labels(service: Service, part: Part) -> dict[str, str]:
@@ -24,6 +24,7 @@ def labels(service: Service, part: Part) -> dict[str, str]:
         "app.kubernetes.io/instance": service.name,
         "app.kubernetes.io/component": str(part.role),
         "app.kubernetes.io/managed-by": MANAGER,
+        names.ROLE_LABEL: str(part.role),
         **selector(service, part),
     }
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from model.contract.roles import WORKERS, Role
 
@@ -19,9 +20,10 @@ class Target(StrEnum):
     DEPLOYMENT = "Deployment"
 
 
+FRONT: Final = "front"
 # Words in the names of resources that only GPUs have: nvidia.com/gpu, amd.com/gpu,
 # nvidia.com/mig-1g.5gb.
-DEVICES = ("gpu", "mig-", "tpu", "npu", "gaudi", "xpu")
+DEVICES: Final = ("gpu", "mig-", "tpu", "npu", "gaudi", "xpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Part:
     def is_front(self) -> bool:
         """Whether users talk to it."""
         return self.role not in WORKERS
+
+    @property
+    def place(self) -> str:
+        """Its place in the service, whatever the role that it has there."""
+        return FRONT if self.is_front else str(self.role)
 
     @property
     def has_device(self) -> bool:

@@ -27,11 +27,11 @@ DRIFT = [
     ("deployment", "/spec/template/spec/containers/0/readinessProbe/httpGet/path", "/"),
     ("deployment", "/spec/template/spec/containers/0/startupProbe/failureThreshold", 1),
     ("deployment", "/spec/template/spec/securityContext/runAsNonRoot", False),
-    ("deployment", "/metadata/labels/kiln.dev~1role", "other"),
+    ("deployment", "/metadata/labels/kiln.dev~1part", "other"),
     ("service", "/spec/ports/0/targetPort", 9999),
-    ("service", "/spec/selector/kiln.dev~1role", "other"),
+    ("service", "/spec/selector/kiln.dev~1part", "other"),
     ("networkpolicy", "/spec/ingress/0/ports/0/port", 22),
-    ("networkpolicy", "/spec/podSelector/matchLabels/kiln.dev~1role", "other"),
+    ("networkpolicy", "/spec/podSelector/matchLabels/kiln.dev~1part", "other"),
     ("poddisruptionbudget", "/spec/maxUnavailable", 0),
 ]
 
@@ -284,7 +284,7 @@ def test_c06_kubectl_scale_works(
             f"/apis/kiln.dev/v1alpha1/namespaces/{kubectl.namespace}/diffusionservices/fox/scale",
         )
     )
-    assert scale["status"]["selector"] == "kiln.dev/service=fox,kiln.dev/role=monolithic"
+    assert scale["status"]["selector"] == "kiln.dev/service=fox,kiln.dev/part=front"
 
 
 def test_c12_suspended_and_resumed(

@@ -60,13 +60,14 @@ class Services:
         """Names of the pods of one role, as soon as there are so many."""
         selector = f"kiln.dev/service={service},kiln.dev/role={role}"
 
-        def found() -> list[str] | None:
+        def found() -> tuple[list[str]] | None:
             items = self.kubectl.get("pods", "--selector", selector)["items"]
             living = [each for each in items if not each["metadata"].get("deletionTimestamp")]
             names = sorted(each["metadata"]["name"] for each in living)
-            return names if len(names) == count else None
+            return (names,) if len(names) == count else None
 
-        return wait_until(found, f"{count} pods of {service} {role}", SECONDS)
+        (names,) = wait_until(found, f"{count} pods of {service} {role}", SECONDS)
+        return names
 
     def play(self, pod: str, **status: Any) -> None:
         """Write a pod's status, as its kubelet would."""

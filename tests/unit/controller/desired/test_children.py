@@ -103,7 +103,7 @@ def test_c13_only_the_router_reaches_the_workers(render_of: RenderOf) -> None:
     found = render_of({"roles": ROLES})
     for name in ("fox-encoder", "fox-denoiser", "fox-decoder"):
         (rule,) = found["NetworkPolicy", name]["spec"]["ingress"]
-        router = {"kiln.dev/service": "fox", "kiln.dev/role": "router"}
+        router = {"kiln.dev/service": "fox", "kiln.dev/part": "front"}
         assert rule["from"] == [{"podSelector": {"matchLabels": router}}]
     (rule,) = found["NetworkPolicy", "fox"]["spec"]["ingress"]
     assert "from" not in rule
@@ -125,3 +125,10 @@ def test_c16_rollouts(render_of: RenderOf, rollout: str, surge: int, unavailable
     assert made["spec"]["strategy"]["rollingUpdate"] == wanted
     made = render_of({"rollout": rollout}, Target.KSERVE)["InferenceService", "fox"]
     assert made["spec"]["predictor"]["deploymentStrategy"]["rollingUpdate"] == wanted
+
+
+def test_c07_roles_may_come_and_go_without_another_selector(render_of: RenderOf) -> None:
+    alone, staged = (
+        render_of(spec)["Deployment", "fox"]["spec"]["selector"] for spec in ({}, {"roles": ROLES})
+    )
+    assert alone == staged, "a Deployment's selector cannot be changed"
