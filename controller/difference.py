@@ -5,7 +5,7 @@ hold us responsible for more than that (a field that we have given up since)?
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -28,30 +28,51 @@ IDENTITY: Final = frozenset({"apiVersion", "kind"})
 
 def must_apply(wanted: Object, live: Object) -> bool:
     """Whether ``wanted`` would change ``live``, as far as it can be known without asking."""
-    return not says(live, wanted) or owns_more(live, wanted)
+    owned = [each.get("fieldsV1") or {} for each in _our_entries(live)]
+    if any(not _covers(wanted, each) for each in owned):
+        return True
+    return not says(live, wanted, owned[0] if owned else None)
 
 
-def says(live: Any, wanted: Any) -> bool:
-    """Whether ``live`` has everything of ``wanted``; it may have more: defaults, others' fields."""
+def says(live: Any, wanted: Any, owned: Object | None = None) -> bool:
+    """Whether ``live`` has everything of ``wanted``; it may have more: defaults, others' fields.
+    ``owned``: what of it is ours, in the form of managedFields. The server leaves zero values out:
+    one that is not there and still ours is as it should be.
+    """
+    if live is None and not wanted:
+        return owned is not None
     if isinstance(wanted, dict):
-        if not isinstance(live, dict):
-            # An empty object may be left out by the server.
-            return not wanted and live is None
-        return all(says(live.get(name), each) for name, each in wanted.items())
+        return isinstance(live, dict) and all(
+            says(live.get(name), each, _below(owned, f"f:{name}")) for name, each in wanted.items()
+        )
     if isinstance(wanted, list):
-        return isinstance(live, list) and _list_says(live, wanted)
+        return isinstance(live, list) and _list_says(live, wanted, owned)
     if wanted == live and isinstance(wanted, bool) == isinstance(live, bool):
         return True
     return _same_quantity(live, wanted)
 
 
-def owns_more(live: Object, wanted: Object) -> bool:
-    """Whether we own a field of ``live`` that ``wanted`` lacks."""
+def _our_entries(live: Object) -> Iterator[Object]:
     for entry in live["metadata"].get("managedFields") or ():
-        ours = entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource")
-        if ours and not _covers(wanted, entry.get("fieldsV1") or {}):
-            return True
-    return False
+        if entry.get("manager") == names.FIELD_MANAGER and not entry.get("subresource"):
+            yield entry
+
+
+def _below(owned: Object | None, mark: str) -> Object | None:
+    """The part of ``owned`` for one field. Below a leaf, all is owned: a list without keys."""
+    if owned is None:
+        return None
+    return owned.get(mark) if set(owned) - {"."} else {}
+
+
+def _below_item(owned: Object | None, item: Object) -> Object | None:
+    if owned is None or not set(owned) - {"."}:
+        return owned
+    for mark, inner in owned.items():
+        if mark.startswith("k:") and _item([item], json.loads(mark[2:])) is not None:
+            found: Object = inner
+            return found
+    return None
 
 
 def _covers(wanted: Any, fields: Object) -> bool:
@@ -66,15 +87,10 @@ def _covers(wanted: Any, fields: Object) -> bool:
             if not _covers(wanted.get(name), inner):
                 return False
         elif kind == "k":
-            found = _item(wanted, _keys(name))
+            found = _item(wanted, json.loads(name))
             if found is None or not _covers(found, inner):
                 return False
     return True
-
-
-def _keys(text: str) -> Object:
-    keys: Object = json.loads(text)
-    return keys
 
 
 def _item(wanted: Any, keys: Object) -> Object | None:
@@ -87,12 +103,14 @@ def _item(wanted: Any, keys: Object) -> Object | None:
     return None
 
 
-def _list_says(live: list[Any], wanted: list[Any]) -> bool:
+def _list_says(live: list[Any], wanted: list[Any], owned: Object | None) -> bool:
     key = _item_key(wanted)
     if key is None:
-        return len(live) == len(wanted) and all(map(says, live, wanted))
+        return len(live) == len(wanted) and all(
+            says(ours, each, owned) for ours, each in zip(live, wanted, strict=True)
+        )
     by_key = {each.get(key): each for each in live if isinstance(each, dict)}
-    return all(says(by_key.get(each[key]), each) for each in wanted)
+    return all(says(by_key.get(each[key]), each, _below_item(owned, each)) for each in wanted)
 
 
 def _item_key(items: Iterable[Any]) -> str | None:

@@ -133,4 +133,5 @@ def _slim(kind: Kind, body: Object) -> Object:
     if kind is SERVICE:
         del metadata["managedFields"]
         metadata.pop("annotations", None)
-    return {**body, "metadata": metadata}
+    # Items of a list come without these.
+    return {**body, "apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}

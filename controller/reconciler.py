@@ -112,8 +112,7 @@ class Reconciler:
             if (found := _spec_hash(each)) is not None
         }
         parts = tuple(
-            read_part(made, part, key, self._observed, hashes[part.place])
-            for part in made.parts
+            read_part(made, part, key, self._observed, hashes[part.place]) for part in made.parts
         )
         told = await ask_all(address for each in parts for address in each.addresses)
         return tuple(with_progress(each, told) for each in parts)

@@ -16,8 +16,8 @@ FIELD_MANAGER: Final = "kiln"
 
 SERVICE_LABEL: Final = f"{GROUP}/service"
 ROLE_LABEL: Final = f"{GROUP}/role"
-# What selects pods: front, or a worker's role. The front stays the front when roles come or go, which
-# a Deployment's selector could not follow.
+# What selects pods: front, or a worker's role. The front stays the front when roles come or go,
+# which a Deployment's selector could not follow.
 PART_LABEL: Final = f"{GROUP}/part"
 # On pod templates: tells whether what runs was made of what we rendered.
 SPEC_HASH_ANNOTATION: Final = f"{GROUP}/spec-hash"
