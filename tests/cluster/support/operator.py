@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +17,8 @@ SECONDS = 60.0
 IMAGE = "kiln-model:1"
 # Events in its log that no test expects.
 COMPLAINTS = ("reconcile_crashed",)
+# How the API server begins to say that a service account may not do something.
+NO_RIGHT = 'User "system:serviceaccount'
 
 
 class OperatorProcess:
@@ -84,7 +87,7 @@ class OperatorProcess:
         )
 
     def complaints(self) -> list[dict[str, Any]]:
-        forbidden = [each for each in self.events() if "forbidden" in str(each).lower()]
+        forbidden = [each for each in self.events() if NO_RIGHT in str(each)]
         return forbidden + [each for name in COMPLAINTS for each in self.events(name)]
 
     def close(self) -> None:
@@ -100,3 +103,10 @@ class OperatorProcess:
         """As a node that loses power."""
         self.process.kill()
         self.process.wait(SECONDS)
+
+    def suspend(self) -> None:
+        """It hears and does nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)

@@ -1,9 +1,10 @@
 """DiffusionServices, and pods whose state the test writes, since nobody runs them here."""
 
+import contextlib
 import json
 from typing import Any
 
-from tests.cluster.support.kubectl import Kubectl
+from tests.cluster.support.kubectl import Kubectl, Refused
 from tests.integration.support.server import wait_until
 
 SECONDS = 60.0
@@ -61,13 +62,18 @@ class Services:
         selector = f"kiln.dev/service={service},kiln.dev/role={role}"
 
         def found() -> tuple[list[str]] | None:
-            items = self.kubectl.get("pods", "--selector", selector)["items"]
-            living = [each for each in items if not each["metadata"].get("deletionTimestamp")]
-            names = sorted(each["metadata"]["name"] for each in living)
+            names = _living(self.kubectl, selector)
             return (names,) if len(names) == count else None
 
         (names,) = wait_until(found, f"{count} pods of {service} {role}", SECONDS)
         return names
+
+    def warm(self, service: str) -> bool:
+        """Make every pod that there is Ready; one may be gone before that."""
+        for pod in _living(self.kubectl, f"kiln.dev/service={service}"):
+            with contextlib.suppress(Refused):
+                self.ready(pod)
+        return True
 
     def play(self, pod: str, **status: Any) -> None:
         """Write a pod's status, as its kubelet would."""
@@ -81,6 +87,12 @@ class Services:
         """All pods of one role."""
         for each in self.pods(service, role, count):
             self.ready(each)
+
+
+def _living(kubectl: Kubectl, selector: str) -> list[str]:
+    items = kubectl.get("pods", "--selector", selector)["items"]
+    living = [each for each in items if not each["metadata"].get("deletionTimestamp")]
+    return sorted(each["metadata"]["name"] for each in living)
 
 
 def running(*, ready: bool, restarts: int = 0, last: Object | None = None) -> Object:
