@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import diffusionservice, families, metrics, protocol, settings
+from . import diffusionservice, families, metrics, protocol, reasons, settings
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs/reference"
@@ -23,6 +23,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield FOLDER.parent / "families.md", families.render()
     written = FOLDER / "protocol.md"
     yield written, protocol.render(written.read_text(encoding="utf-8"))
+    why = ROOT / "docs/not-ready.md"
+    yield why, reasons.render(why.read_text(encoding="utf-8"))
     yield ROOT / "manifests/crd/diffusionservices.yaml", diffusionservice.crd_yaml()
     yield ROOT / "controller/api/crd.json", diffusionservice.crd_json()
     yield FOLDER / "diffusionservice.md", diffusionservice.page()

@@ -10,7 +10,6 @@ import yaml
 from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
 from tests.cluster.support.services import Services
-from tests.integration.support.server import wait_until
 
 ROOT = Path(__file__).parents[3]
 DEFINITION = ROOT / "manifests/crd/diffusionservices.yaml"
@@ -35,7 +34,7 @@ def shipped_rules() -> list[dict[str, Any]]:
 def crd(admin: Kubectl) -> None:
     """DiffusionService is served."""
     admin.run("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
-    wait_until(lambda: admin.run("get", "diffusionservices", "--all-namespaces") or True, "served")
+    admin.run("wait", "--for=condition=Established", "-f", str(DEFINITION), "--timeout=30s")
 
 
 @pytest.fixture
