@@ -16,6 +16,12 @@ class PullPolicy(StrEnum):
     NEVER = "Never"
 
 
+class CompileMode(StrEnum):
+    OFF = "Off"
+    REGIONAL = "Regional"
+    FULL = "Full"
+
+
 # Both spellings of each, since the server takes both.
 OWNED: Final = "|".join(each.replace("-", "[-_]") for each in sorted(OPERATOR_FLAGS))
 
@@ -34,6 +40,13 @@ class Runtime(ApiModel):
     )
     image_pull_policy: PullPolicy = Field(
         PullPolicy.IF_NOT_PRESENT, description="When the image is pulled."
+    )
+    compile: CompileMode = Field(
+        CompileMode.OFF,
+        description="What torch compiles while a pod warms up. Regional: the denoiser's repeated "
+        "blocks, in seconds. Full: the whole denoiser and the VAE's decoder, in minutes on a large "
+        "model, for the fastest steps. Off: nothing. Once Ready, nothing compiles. A lasting "
+        "spec.cache keeps the compiled code for the next pod.",
     )
     extra_args: tuple[ExtraArgument, ...] = Field(
         (),

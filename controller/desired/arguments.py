@@ -1,14 +1,18 @@
 """The server's command line. Every flag is one that the server knows: a test asks its settings."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from model.contract.flags import GRPC_PORT, HTTP_PORT, Flag, written
 from model.contract.roles import Role
 
 from ..api.base import seconds
+from ..api.template import CACHE_FOLDER
 from ..api.warmup import WarmupMode
 from .plan import Part, Plan
 from .storage import storage
+
+COMPILED: Final = f"{CACHE_FOLDER}/compiled"
 
 
 def arguments(plan: Plan, part: Part) -> list[str]:
@@ -24,6 +28,8 @@ def _flags(plan: Plan, part: Part) -> Iterator[tuple[Flag, object]]:
     yield Flag.ROLE, part.role
     if part.role is not Role.ROUTER:
         yield Flag.DTYPE, spec.model.dtype
+        yield Flag.COMPILE, spec.runtime.compile.lower()
+        yield Flag.CACHE_DIR, COMPILED
     yield from _warmup(plan, part)
     yield Flag.STARTUP_TIMEOUT, seconds(spec.warmup.timeout)
     yield Flag.QUEUE_SIZE, spec.requests.max_queue

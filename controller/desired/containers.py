@@ -34,8 +34,6 @@ FOLDERS: Final = {
     "HOME": TEMPORARY_FOLDER,
     "HF_HOME": f"{CACHE_FOLDER}/huggingface",
     "XDG_CACHE_HOME": f"{CACHE_FOLDER}/xdg",
-    "TORCHINDUCTOR_CACHE_DIR": f"{CACHE_FOLDER}/inductor",
-    "TRITON_CACHE_DIR": f"{CACHE_FOLDER}/triton",
 }
 SCRATCH: Final = (
     {"name": CACHE_VOLUME, "mountPath": CACHE_FOLDER},

@@ -14,6 +14,8 @@ class Flag(StrEnum):
     MODEL_NAME = "model-name"
     ROLE = "role"
     DTYPE = "dtype"
+    COMPILE = "compile"
+    CACHE_DIR = "cache-dir"
     WARMUP_MODE = "warmup-mode"
     WARMUP_RESOLUTIONS = "warmup-resolutions"
     WARMUP_NUM_FRAMES = "warmup-num-frames"

@@ -4,6 +4,7 @@ import argparse
 
 import pytest
 
+from controller.api import runtime
 from controller.api import warmup as api
 from controller.api.base import seconds
 from controller.api.model_source import Dtype
@@ -15,6 +16,7 @@ from model.configuration.flags import add_flags
 from model.configuration.resolve import Resolved, resolve
 from model.contract import flags as contract
 from model.contract import warmup as words
+from model.contract.compilation import CompileMode
 from model.contract.sampling import Task
 from model.settings import Settings
 from model.telemetry.metrics import Metrics
@@ -48,6 +50,8 @@ def test_c01_every_field_arrives(target: Target) -> None:
     settings = parsed(container["args"]).settings
     assert settings.model == "/mnt/models"
     assert (settings.model_name, settings.dtype) == ("flux", "bfloat16")
+    assert settings.compile is CompileMode.REGIONAL
+    assert str(settings.cache_dir) == "/var/cache/kiln/compiled"
     assert settings.warmup_mode is words.WarmupMode.SERVER
     assert [str(each) for each in settings.warmup_resolutions] == ["1024x1024", "768x1344"]
     assert (settings.warmup_num_frames, settings.warmup_steps) == (17, 4)
@@ -75,6 +79,7 @@ def test_c01_the_words_of_the_api_are_those_of_the_server() -> None:
         (words.OnFailure, api.OnFailure),
         (words.UnwarmedShapes, api.UnwarmedShapes),
         (Task, api.Task),
+        (CompileMode, runtime.CompileMode),
     ):
         assert {each.value for each in theirs} == {each.value.lower() for each in ours}
     schema = Settings.model_json_schema()["properties"]["dtype"]
@@ -89,6 +94,7 @@ def test_c09_the_defaults_of_the_crd_are_those_of_the_server() -> None:
     assert requests.max_images == server.max_images
     assert seconds(drain.delay) == server.drain_delay
     assert seconds(drain.budget) == server.drain_timeout
+    assert runtime.Runtime().compile.lower() == server.compile
     assert Warmup().mode.lower() == server.warmup_mode
     assert Warmup().on_failure.lower() == server.warmup_on_failure
     assert Warmup().unwarmed_shapes.lower() == server.unwarmed_shapes
