@@ -160,11 +160,11 @@ def definition(admin: Kubectl) -> Iterator[Callable[[dict[str, Any]], None]]:
             name = body["metadata"]["name"]
             admin.run("create", "-f", "-", text=json.dumps(body))
             stack.callback(admin.run, "delete", "customresourcedefinition", name, "--wait=false")
-            wait_until(lambda: _established(admin, name), f"{name} is served", 30)
+            wait_until(lambda: established(admin, name), f"{name} is served", 30)
 
         yield add
 
 
-def _established(admin: Kubectl, name: str) -> bool:
+def established(admin: Kubectl, name: str) -> bool:
     conditions = admin.get("customresourcedefinition", name)["status"].get("conditions") or []
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)

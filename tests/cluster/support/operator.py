@@ -22,10 +22,11 @@ NO_RIGHT = 'User "system:serviceaccount'
 
 
 class OperatorProcess:
-    """Its log is read as it writes it."""
+    """Its log is read as it writes it. ``excused``: from its complaints."""
 
     def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
         self.log = log
+        self.excused = False
         environment = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
