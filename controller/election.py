@@ -49,11 +49,16 @@ class Seen:
             self.changed = now
         self.record = record
 
+    @property
+    def holder(self) -> str:
+        """Who leads by the record; empty where nobody does."""
+        return ((self.record or {}).get("spec") or {}).get("holderIdentity") or ""
+
     def move(self, me: str, lasts: float, now: float) -> Move:
         """What ``me`` may do now."""
         if self.record is None:
             return Move.CREATE
-        holder = self.record["spec"].get("holderIdentity") or ""
+        holder = self.holder
         if holder == me:
             return Move.RENEW
         if not holder or now - self.changed >= lasts:
@@ -81,13 +86,17 @@ class Election:
         log.info("leading", identity=self.me)
 
     async def keep(self) -> None:
-        """Renew, and return when that was not possible for too long: then we lead no more."""
+        """Renew, and return when we lead no more: another one has the lease, or it could not be
+        renewed for too long.
+        """
         renewed = self.clock()
         while self.clock() - renewed < self.terms.give_up:
             started = self.clock()
             if await self._try():
                 renewed = started
                 await asyncio.sleep(self.terms.renew)
+            elif self._seen.holder not in ("", self.me):
+                break
             else:
                 await asyncio.sleep(self.terms.retry)
         log.error("leadership_lost", identity=self.me)

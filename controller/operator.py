@@ -109,14 +109,13 @@ class Operator:
         working.result()
 
     async def _lead(self) -> None:
-        tasks = [self._watch_and_work()]
         if self.given.leader_elect:
             await self.election.win()
-            tasks.append(self._keep_lease())
         self.vital.led()
         async with asyncio.TaskGroup() as group:
-            for each in tasks:
-                group.create_task(each)
+            if self.given.leader_elect:
+                group.create_task(self._keep_lease())
+            group.create_task(self._watch_and_work())
 
     async def _keep_lease(self) -> None:
         await self.election.keep()

@@ -76,12 +76,12 @@ def _of_init_container(pod: str, container: Object) -> Iterator[Finding]:
 def _of_server(pod: str, container: Object) -> Iterator[Finding]:
     state = container.get("state") or {}
     yield from _waiting(pod, state.get("waiting"))
+    if "running" in state and container.get("started"):
+        yield Finding("NotServing", f"{pod}: its server was Ready and is not any more")
     ended = _ending(container)
     if ended is not None:
         yield _failure(pod, container, ended)
     if "running" in state:
-        if container.get("started"):
-            yield Finding("NotServing", f"{pod}: its server was Ready and is not any more")
         yield Finding("Loading", f"{pod}: its server has started")
 
 

@@ -25,7 +25,7 @@ from .metrics import Metrics
 from .observed import Observed, ServiceKey
 from .parts import PartState, read_part, with_progress
 from .planning import pin, plan
-from .progress import ask_all
+from .progress import Inquiry
 from .reasons import Finding
 from .service import Service
 from .verdict import failed, verdict
@@ -67,6 +67,7 @@ class Reconciler:
         self._now = now
         self._children = Children(cluster, observed, metrics)
         self._announcer = Announcer(cluster)
+        self._inquiry = Inquiry()
 
     async def reconcile(self, key: ServiceKey) -> Outcome:
         """Bring one service about.
@@ -114,7 +115,7 @@ class Reconciler:
         parts = tuple(
             read_part(made, part, key, self._observed, hashes[part.place]) for part in made.parts
         )
-        told = await ask_all(address for each in parts for address in each.addresses)
+        told = await self._inquiry.ask(address for each in parts for address in each.addresses)
         return tuple(with_progress(each, told) for each in parts)
 
     def _url(self, made: Plan, key: ServiceKey) -> str | None:

@@ -5,7 +5,6 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from .api.base import Object
 from .api.spec import Spec
 from .api.status import Status
 from .errors import InvalidService
@@ -34,7 +33,7 @@ class Service:
         metadata = body["metadata"]
         try:
             spec = Spec.model_validate(body.get("spec") or {})
-            status = Status.model_validate(_known(body.get("status") or {}))
+            status = Status.model_validate(body.get("status") or {})
         except ValidationError as error:
             raise InvalidService(tuple(_problems(error))) from error
         return cls(
@@ -49,12 +48,6 @@ class Service:
     @property
     def model_name(self) -> str:
         return self.spec.model.name or self.name
-
-
-def _known(status: Object) -> Object:
-    """A status is ours, but perhaps that of a newer version: what it does not know is left out."""
-    known = {each.alias or name for name, each in Status.model_fields.items()}
-    return {name: value for name, value in status.items() if name in known}
 
 
 def _problems(error: ValidationError) -> list[str]:

@@ -4,7 +4,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .base import ApiModel
 from .spec import Backend
@@ -16,7 +16,13 @@ class Truth(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class ConditionStatus(ApiModel):
+class StatusModel(ApiModel):
+    """What a newer operator wrote, and this one does not know, is no error."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class ConditionStatus(StatusModel):
     """One thing that is so, or not."""
 
     type: str = Field(max_length=64, description="What it is about.")
@@ -32,7 +38,7 @@ class ConditionStatus(ApiModel):
     )
 
 
-class RoleWarmup(ApiModel):
+class RoleWarmup(StatusModel):
     """Whether pods of a role warm up by themselves."""
 
     mode: str = Field(description="Server, Request or Off.")
@@ -41,7 +47,7 @@ class RoleWarmup(ApiModel):
     )
 
 
-class RoleStatus(ApiModel):
+class RoleStatus(StatusModel):
     """The pods of one role."""
 
     name: str = Field(description="monolithic, router, encoder, denoiser or decoder.")
@@ -50,7 +56,7 @@ class RoleStatus(ApiModel):
     warmup: RoleWarmup = Field(description="Whether its pods warm up by themselves.")
 
 
-class Pinned(ApiModel):
+class Pinned(StatusModel):
     """The defaults that the pods were rendered with. An upgrade of the operator brings new ones
     only with the next change of the spec.
     """
@@ -62,7 +68,7 @@ class Pinned(ApiModel):
     image: str = Field(description="Image of the model server where the spec names none.")
 
 
-class Status(ApiModel):
+class Status(StatusModel):
     """What the operator saw."""
 
     observed_generation: int = Field(

@@ -1,0 +1,100 @@
+"""What a pod's status says. tests/cluster plays the same on a real API server (C14)."""
+
+from typing import Any
+
+import pytest
+
+from controller.api.names import SPEC_HASH_ANNOTATION
+from controller.pods import read_pod
+
+LAST = {"exitCode": 6, "reason": "Error", "message": "the engine died"}
+
+
+def pod(container: dict[str, Any], **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "fox-1", "annotations": {SPEC_HASH_ANNOTATION: "new"}},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "False"}],
+            "containerStatuses": [{"name": "kserve-container", **container}],
+            **status,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("container", "reason"),
+    [
+        ({"state": {"running": {}}}, "Loading"),
+        ({"state": {"running": {}}, "started": True}, "NotServing"),
+        (
+            {
+                "state": {"running": {}},
+                "started": True,
+                "restartCount": 5,
+                "lastState": {"terminated": LAST},
+            },
+            "NotServing",
+        ),
+        (
+            {
+                "state": {"running": {}},
+                "restartCount": 1,
+                "lastState": {"terminated": LAST},
+            },
+            "Restarting",
+        ),
+        (
+            {
+                "state": {"running": {}},
+                "restartCount": 2,
+                "lastState": {"terminated": LAST},
+            },
+            "EngineDied",
+        ),
+        ({"state": {"terminated": LAST}, "restartCount": 2}, "EngineDied"),
+        ({"state": {"waiting": {"reason": "InvalidImageName"}}}, "ImagePullFailed"),
+        ({"state": {"waiting": {"reason": "PodInitializing"}}}, "Pulling"),
+    ],
+)
+def test_c05_the_state_of_the_server(container: dict[str, Any], reason: str) -> None:
+    found = read_pod(pod(container), "new").finding
+    assert found is not None
+    assert found.reason == reason
+    assert found.message.startswith("fox-1: ")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(2, "InvalidSettings"), (4, "ModelNotLoadable"), (5, "WarmupFailed"), (8, "StartupTimeout"),
+     (7, "EngineStuck"), (1, "Crashed"), (0, "Crashed")],
+)  # fmt: skip
+def test_c14_exit_statuses_become_reasons(code: int, reason: str) -> None:
+    state = {"terminated": {"exitCode": code, "message": "why"}}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    found = read_pod(pod({"state": waiting, "lastState": state, "restartCount": 1}), "new").finding
+    assert found is not None
+    assert found.reason == reason
+    assert "why" in found.message
+
+
+def test_c05_a_side_container_is_not_the_server() -> None:
+    body = pod({"state": {"running": {}}})
+    side = {"name": "proxy", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    body["status"]["containerStatuses"].insert(0, side)
+    found = read_pod(body, "new").finding
+    assert found is not None
+    assert found.reason == "Loading"
+
+
+def test_c05_only_pods_of_this_spec_are_current() -> None:
+    body = pod({"state": {"running": {}}}, podIP="10.0.0.1")
+    assert read_pod(body, "new").current
+    assert not read_pod(body, "newer").current
+    assert read_pod(body, "new").address == "10.0.0.1"
+
+
+def test_c14_a_pod_that_was_evicted_says_so() -> None:
+    body = pod({"state": {}}, phase="Failed", message="The node was low on resource: memory.")
+    found = read_pod(body, "new").finding
+    assert found is not None
+    assert (found.reason, "low on resource" in found.message) == ("Crashed", True)
