@@ -1,5 +1,6 @@
 """Pins, and what Auto stands for (C09)."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -46,6 +47,11 @@ def test_c09_the_number_of_pods_is_no_change_of_the_spec(counted: dict[str, Any]
 def test_c09_a_change_of_the_spec_brings_the_new_defaults() -> None:
     found = pin(service({"warmup": {"steps": 5}}, pinned_status({})), "kiln-model:2")
     assert found.image == "kiln-model:2"
+
+
+def test_c09_a_field_that_a_later_operator_adds_is_no_change() -> None:
+    said_nothing = hashlib.sha256(b"{}").hexdigest()[:16]
+    assert spec_digest(service({})) == said_nothing, "its default must not be in the digest"
 
 
 def test_c09_a_field_at_its_default_is_as_good_as_none() -> None:

@@ -79,7 +79,8 @@ def test_c14_exit_statuses_become_reasons(code: int, reason: str) -> None:
 
 def test_c05_a_side_container_is_not_the_server() -> None:
     body = pod({"state": {"running": {}}})
-    side = {"name": "proxy", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    side = {"name": "proxy", "state": waiting, "lastState": {"terminated": LAST}}
     body["status"]["containerStatuses"].insert(0, side)
     found = read_pod(body, "new").finding
     assert found is not None
