@@ -154,7 +154,7 @@ class Worker:
             reason = f"{type(error).__name__}: {str(error)[:300]}"
             self.send(Refused(message.number, Refusal.FAILED, reason))
             return
-        self.prompts.adapter = str(message.adapter)
+        self.prompts.adapter = str(message.adapter or "")
         self.send(AdapterChanged(message.number))
 
     def _settle(self, settled: bool) -> None:
@@ -181,16 +181,16 @@ class Worker:
 
         if not has_no_room(error):
             return False
-        reason = str(error).splitlines()[0]
         log.warning(
             "not_compiled",
-            reason=reason,
+            reason=str(error).splitlines()[0],
             remedy="the disk of the compiled code is full: free it, or name another --cache-dir; "
             "until the next start everything runs uncompiled",
         )
         give_up()
         self.compiling = False
-        self.notes["not_compiled"] = reason
+        # For users: without the reason, which holds a path.
+        self.notes["not_compiled"] = "no room for compiled code"
         return True
 
     def _drawn(self, message: Generate) -> Done:
