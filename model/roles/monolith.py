@@ -4,7 +4,7 @@ through both.
 
 import asyncio
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from ..configuration.resolve import Resolved
 from ..contract.adapter import Adapter
@@ -15,7 +15,6 @@ from ..contract.state import State
 from ..contract.warmup import OnFailure, WarmupMode
 from ..engine.caches import prepare_cache
 from ..engine.group import EngineGroup
-from ..engine.messages import EngineOptions
 from ..engine.process import EngineProcess
 from ..errors import (
     EngineLost,
@@ -31,14 +30,17 @@ from ..pipelines.requests import Ask, build_request, output_format
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
 from ..telemetry.logs import get_logger
-from ..telemetry.metrics import COMPILE_KINDS, Metrics
+from ..telemetry.metrics import Metrics
 from ..warmup.admission import admit
 from ..warmup.everywhere import run_everywhere
 from ..warmup.ladder import lightened
 from ..warmup.plan import build_plan, first_request_copy
 from ..warmup.progress import Several, visible_progress
 from ..warmup.report import ShapeReport, WarmupReport
-from ..warmup.runner import Course, PlanFailed, Progress
+from ..warmup.runner import Course, PlanFailed
+from .engine_options import engine_options
+from .measures import count_compiles, measure
+from .recorder import Recorder
 from .server_state import ServerState
 
 log = get_logger(__name__)
@@ -60,6 +62,7 @@ class Monolith:
         self.report = self._nothing_proven = WarmupReport(
             mode, reason=resolved.sources["warmup_mode"]
         )
+        self._recorder = Recorder(metrics, self._remember)
         self._changing = False
         prepare_cache(self.settings.cache_dir)
         self._engine = self._make_engine()
@@ -132,7 +135,7 @@ class Monolith:
             raise NotReady("the weights are being changed", 1.0, {"state": str(State.WARMING)})
         generation = await self._queue.submit(request)
         cold = request.shape not in self.report.proven_shapes
-        self._measure(generation, cold)
+        measure(self.metrics, generation, cold)
         return replace(generation, cold_shape=cold)
 
     def unprove(self) -> None:
@@ -182,7 +185,7 @@ class Monolith:
     def _make_engine(self) -> EngineProcess | EngineGroup:
         settings = self.settings
         engines = [
-            EngineProcess(_options(settings, number), settings.step_timeout, self._lost)
+            EngineProcess(engine_options(settings, number), settings.step_timeout, self._lost)
             for number in range(settings.engines)
         ]
         return engines[0] if len(engines) == 1 else EngineGroup(engines)
@@ -195,7 +198,7 @@ class Monolith:
         generation = await self._engine.generate(request, limit=limit)
         self.metrics.prompt_cache_bytes.set(generation.prompt_cache.bytes)
         if self.state.serving:
-            self._count_compiles(generation)
+            count_compiles(self.metrics, generation)
         return generation
 
     async def _warm(self, description: ModelDescription) -> None:
@@ -216,11 +219,14 @@ class Monolith:
             self._go_on_or_raise(error)
         self._engine.settle(True)
 
+    def _remember(self, report: WarmupReport) -> None:
+        self.report = report
+
     def _course(self, description: ModelDescription) -> Course:
         return Course(
             submit=self._draw_and_encode,
             request_timeout=self.settings.warmup_request_timeout,
-            progress=Several(_Recorder(self), visible_progress()),
+            progress=Several(self._recorder, visible_progress()),
             lighten=lambda request: lightened(request, description, self.settings),
             compiled=self.settings.compile is not CompileMode.OFF,
         )
@@ -282,74 +288,6 @@ class Monolith:
             for number in range(self.settings.engines)
         ]
 
-    def _measure(self, generation: Generation, cold: bool) -> None:
-        timings = generation.timings
-        for stage, seconds in (
-            ("queue", timings.queue),
-            ("prepare", timings.prepare),
-            ("denoise", sum(timings.steps)),
-            ("decode", timings.decode),
-        ):
-            self.metrics.stage_seconds.labels(stage).observe(seconds)
-        for seconds in timings.steps:
-            self.metrics.step_seconds.observe(seconds)
-        self.metrics.images.inc(len(generation.seeds))
-        if cold:
-            self.metrics.cold.inc()
-        self.metrics.prompt_cache_hits.inc(generation.prompt_cache.hits)
-        self.metrics.prompt_cache_misses.inc(generation.prompt_cache.misses)
-        self.metrics.device_memory.set(generation.peak_memory_bytes)
-
-    def _count_compiles(self, generation: Generation) -> None:
-        """W41: a request that compiled after Ready paid for what warmup should have done."""
-        if not generation.compiles:
-            return
-        counts = asdict(generation.compilations)
-        for kind, label in COMPILE_KINDS.items():
-            self.metrics.compiles.labels(label).inc(counts[kind])
-        log.warning("compiled_after_ready", shape=str(generation.shape), **counts)
-
     def _lost(self, reason: StartupError) -> None:
         self._queue.close(EngineLost(f"the engine was lost: {reason}"))
         self.state.fail(reason)
-
-
-class _Recorder(Progress):
-    """Keeps the report and the gauges up to date while a plan runs (W26)."""
-
-    def __init__(self, role: Monolith) -> None:
-        self._role = role
-
-    def shape_started(self, request: GenerationRequest, report: WarmupReport) -> None:
-        self._role.report = report
-        self._role.metrics.warmup_planned.set(report.of)
-        self._role.metrics.warmup_done.set(report.done)
-
-    def pass_done(self, request: GenerationRequest, number: int, seconds: float) -> None:
-        gauge = self._role.metrics.warmup_pass
-        gauge.labels(str(request.shape), str(number)).set(seconds)
-
-    def shape_done(self, shape: ShapeReport, report: WarmupReport) -> None:
-        self._role.report = report
-        self._role.metrics.warmup_done.set(report.done)
-        self._role.metrics.warmup_degraded.set(report.degraded_shapes)
-        if shape.first_over_steady is not None:
-            gauge = self._role.metrics.first_over_steady
-            gauge.labels(str(shape.shape)).set(shape.first_over_steady)
-
-
-def _options(settings: Settings, number: int) -> EngineOptions:
-    return EngineOptions(
-        model=settings.model,
-        device=settings.device,
-        dtype=settings.dtype,
-        threads=settings.torch_threads,
-        log_level=settings.log_level,
-        log_format=settings.log_format,
-        compile=settings.compile,
-        cache_dir=settings.cache_dir,
-        prompt_cache_bytes=settings.prompt_cache_bytes,
-        engine=number,
-        engines=settings.engines,
-        loras=settings.loras,
-    )
