@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .api.base import Object
 from .api.kinds import BY_NAME, Kind
-from .cluster import ApiError, Cluster, Conflict, Forbidden, NotFound, Refused
+from .cluster import ApiError, Cluster, Conflict, Forbidden, NotFound, Refused, Unreachable
 from .difference import must_apply
 from .logs import get_logger
 from .metrics import Metrics
@@ -35,7 +35,7 @@ class Children:
         from being written.
 
         Raises:
-            ApiError: the API server cannot be reached, or asks to come again.
+            Unreachable: the API server does not answer, or asks to come again later.
         """
         trouble: list[Finding] = []
         writes = 0
@@ -46,6 +46,10 @@ class Children:
                 trouble.append(_missing(body, error))
             except LASTING as error:
                 trouble.append(Finding(error.reason, str(error)))
+            except Unreachable as error:
+                if not error.answered:
+                    raise
+                trouble.append(Finding("Retrying", str(error)))
         if not trouble:  # else something may be missing that the old children still stand for
             writes += await self._prune(key, uid, wanted)
         return tuple(trouble), writes

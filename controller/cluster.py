@@ -20,6 +20,7 @@ from .errors import BadInput, ControllerError
 TIMEOUT: Final = 30.0
 # Every pod has it.
 IN_CLUSTER: Final = "KUBERNETES_SERVICE_HOST"
+SERVER_ERRORS: Final = 500
 APPLY: Final = "application/apply-patch+yaml"
 MERGE: Final = "application/merge-patch+json"
 ONLY_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -58,9 +59,13 @@ class Refused(ApiError):
 
 
 class Unreachable(ApiError):
-    """No answer, or one that says to try again."""
+    """No answer, or one that says to try again. ``answered``: it works, and failed at this."""
 
     reason = "Unreachable"
+
+    @property
+    def answered(self) -> bool:
+        return self.status >= SERVER_ERRORS and self.retry_after is None
 
 
 BY_STATUS: Final[Mapping[int, type[ApiError]]] = {

@@ -97,6 +97,12 @@ TABLE: Final = (
         "Wait; the message has KServe's own words. Its manager's log tells more.",
     ),
     Reason(
+        "Retrying",
+        Phase.PENDING,
+        "The API server failed at an object that the service needs. The operator tries again.",
+        "Read the message, which has the API server's words; its log tells more.",
+    ),
+    Reason(
         "Restarting",
         Phase.LOADING,
         "A container ended, and Kubernetes starts it again.",

@@ -1,0 +1,174 @@
+"""What answers of an API server become, over real HTTP (C10, C14)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+
+from controller.api.kinds import DEPLOYMENT, INFERENCE_SERVICE
+from controller.children import Children
+from controller.cluster import (
+    Cluster,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    Unreachable,
+    connected,
+)
+from controller.errors import BadInput
+from controller.metrics import Metrics
+from controller.observed import Observed, ServiceKey
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+Server = tuple[Cluster, list[Answer]]
+KEY = ServiceKey("art", "fox")
+BODY = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "fox", "namespace": "art", "labels": {"kiln.dev/service": "fox"}},
+}
+
+
+def says(status: int, body: Any = None, **headers: str) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body, status=status, headers=headers)
+
+    return answer
+
+
+def kubeconfig(folder: Path, server: str) -> str:
+    path = folder / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    }
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A connection, and the answers that it gets, in their order; the last one stays."""
+    answers: list[Answer] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer secret"
+        act = answers.pop(0) if len(answers) > 1 else answers[0]
+        return await act(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with connected(kubeconfig(tmp_path, address)) as cluster:
+        yield cluster, answers
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, Refused),
+        (403, Forbidden),
+        (409, Conflict),
+        (410, Unreachable),
+        (422, Refused),
+        (429, Unreachable),
+        (500, Unreachable),
+        (503, Unreachable),
+    ],
+)
+async def test_c10_statuses_become_errors_with_the_servers_words(
+    server: Server, status: int, error: type[Exception]
+) -> None:
+    cluster, answers = server
+    answers.append(says(status, {"message": "so it is"}))
+    with pytest.raises(error, match=r"PATCH /apis/apps/v1/.*/deployments/fox.*so it is"):
+        await cluster.apply(DEPLOYMENT, BODY)
+
+
+async def test_c10_a_server_that_asks_for_patience_is_given_it(server: Server) -> None:
+    cluster, answers = server
+    answers.append(says(429, {"message": "slow down"}, **{"Retry-After": "7"}))
+    with pytest.raises(Unreachable) as refusal:
+        await cluster.apply(DEPLOYMENT, BODY)
+    assert refusal.value.retry_after == 7
+    assert not refusal.value.answered
+
+
+async def test_a_missing_object_is_none_and_a_missing_kind_is_an_error(server: Server) -> None:
+    cluster, answers = server
+    answers[:] = [says(404, {"message": "not found", "details": {"name": "fox"}})]
+    assert await cluster.get(DEPLOYMENT, "art", "fox") is None
+    answers[:] = [says(404, {"message": "the server could not find the requested resource"})]
+    with pytest.raises(NotFound):
+        await cluster.get(INFERENCE_SERVICE, "art", "fox")
+    assert not await cluster.serves(INFERENCE_SERVICE)
+
+
+async def test_an_empty_list_may_be_null(server: Server) -> None:
+    cluster, answers = server
+    answers.append(says(200, {"items": None}))
+    assert await cluster.listed(DEPLOYMENT, None, "a", full=False) == []
+
+
+async def test_c10_garbage_and_silence_are_no_crash(server: Server, tmp_path: Path) -> None:
+    cluster, answers = server
+
+    async def garbage(_: web.Request) -> web.Response:
+        return web.Response(status=502, text="<html>Bad gateway</html>")
+
+    answers.append(garbage)
+    with pytest.raises(Unreachable, match="Bad gateway"):
+        await cluster.get(DEPLOYMENT, "art", "fox")
+    async with connected(kubeconfig(tmp_path, "http://127.0.0.1:1")) as nobody:
+        with pytest.raises(Unreachable) as refusal:
+            await nobody.get(DEPLOYMENT, "art", "fox")
+    assert not refusal.value.answered
+
+
+async def test_a_kubeconfig_that_is_not_there_is_wrong_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="give --kubeconfig FILE"):
+        async with connected(str(tmp_path / "none")):
+            pass
+
+
+def children(cluster: Cluster) -> Children:
+    return Children(cluster, Observed(), Metrics())
+
+
+async def test_c05_a_server_that_fails_at_one_object_is_told_in_the_status(server: Server) -> None:
+    cluster, answers = server
+    absent = says(404, {"details": {"name": "fox"}})
+    answers[:] = [absent, says(500, {"message": "range is full"})]
+    trouble, writes = await children(cluster).bring_about(KEY, "1", [BODY])
+    assert ([each.reason for each in trouble], writes) == (["Retrying"], 0)
+    assert "range is full" in trouble[0].message
+
+
+async def test_c10_a_server_that_asks_to_come_later_is_left_alone(server: Server) -> None:
+    cluster, answers = server
+    absent = says(404, {"details": {"name": "fox"}})
+    answers[:] = [absent, says(503, {"message": "busy"}, **{"Retry-After": "1"})]
+    with pytest.raises(Unreachable):
+        await children(cluster).bring_about(KEY, "1", [BODY])
+
+
+async def test_c07_an_object_of_another_owner_is_not_written(server: Server) -> None:
+    cluster, answers = server
+    owner = {"kind": "Deployer", "name": "x", "uid": "2", "controller": True}
+    metadata = {**BODY["metadata"], "uid": "3", "ownerReferences": [owner]}  # type: ignore[dict-item]
+    answers[:] = [says(200, {**BODY, "metadata": metadata}), says(500, {"message": "written"})]
+    trouble, writes = await children(cluster).bring_about(KEY, "1", [BODY])
+    assert (trouble[0].reason, writes) == ("Conflict", 0)
+    assert "belongs to Deployer x" in trouble[0].message
