@@ -122,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"of each request; by default {EMBEDDED_MODEL.steps}",
     )
+    model.add_argument(
+        "--output-format",
+        choices=("png", "jpeg"),
+        default=EMBEDDED_MODEL.output_format,
+        help="of each request; a large PNG costs a tenth of a second and more, on the CPU",
+    )
     return parser
 
 
@@ -140,6 +146,7 @@ def _subject(given: argparse.Namespace) -> Subject:
         sizes=tuple(given.sizes),
         undeclared=given.undeclared,
         steps=given.steps,
+        output_format=given.output_format,
         compile=tuple(given.compile),
         modes=tuple(given.modes),
     )

@@ -37,14 +37,15 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """``steps``: of each measured request. Each of ``compile`` and of ``modes`` (of the warmup)
-    is measured, in turns.
+    """``steps`` and ``output_format``: of each measured request. Each of ``compile`` and of
+    ``modes`` (of the warmup) is measured, in turns.
     """
 
     model: str = EMBEDDED
     sizes: tuple[Size, ...] = (Size(128, 128), Size(192, 128))
     undeclared: Size = Size(160, 160)
     steps: int = 8
+    output_format: str = "png"
     compile: tuple[str, ...] = ("off",)
     modes: tuple[str, ...] = MODES
 

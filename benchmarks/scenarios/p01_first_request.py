@@ -77,8 +77,8 @@ def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
         repetitions=f"{effort.starts} fresh servers for each way, {effort.pictures} steady "
         "requests for each size; ranges are over the servers",
         notes=(
-            f"{subject.model}, {subject.steps} steps; declared warm: {subject.declared}; not "
-            f"declared: {subject.undeclared}",
+            f"{subject.model}, {subject.steps} steps, {subject.output_format}; declared warm: "
+            f"{subject.declared}; not declared: {subject.undeclared}",
             "slowest / steady: the slowest of the steady requests, for the noise of this machine",
         ),
     )
@@ -109,6 +109,7 @@ def _drawn(server: RunningServer, size: Size, subject: Subject, seed: int) -> fl
         "width": size.width,
         "height": size.height,
         "num_inference_steps": subject.steps,
+        "output_format": subject.output_format,
         "seed": seed,
     }
     started = time.perf_counter()
