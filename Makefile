@@ -13,6 +13,10 @@ CODE := model controller benchmarks demo tools
 PROMPT = a fox on a yellow background
 export PROMPT
 
+# Some machines ask Python to keep no bytecode. Then every start of a server reads the source of
+# torch, diffusers and transformers anew, which takes longer than loading the model.
+unexport PYTHONDONTWRITEBYTECODE
+
 # mypy knows an unchanged file by its content, so a fresh clone need not read torch's types again.
 export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kiln/mypy
 

@@ -16,8 +16,9 @@ Start = Callable[..., ServerProcess]
 MIB = 2**20
 # Eight pictures of 64 pixels a side take less than this, and eight of 192 a side take more.
 ROOM = 160 * MIB
-# What a failed call frees goes back to the system, and not into a heap that keeps its addresses.
-RETURNING = {"MALLOC_MMAP_THRESHOLD_": "131072"}
+# What a failed call frees goes back to the system, and not into a heap that keeps its addresses;
+# and no thread takes 64 MiB of addresses for a heap of its own.
+RETURNING = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
 PLAN = (
     *("--warmup-resolutions", "64x64,192x192", "--warmup-batch-sizes", "8"),
     *("--log-level", "debug"),
