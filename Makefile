@@ -22,11 +22,8 @@ export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kiln/mypy
 
 # A file's tests stay in one worker, which shares its server among them; in the order of the
 # folders, because the slow ones come first there. More workers than cores only wait for each other.
-IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
-
-# These kill engines. Beside others, one of them has taken its worker along, twice in two runs of
-# the whole suite; by themselves they never did. Until that is understood they run by themselves.
-BY_THEMSELVES := tests/unit/model/engine/test_process.py
+# A worker that dies fails the run at once: with another in its place, the run may never end.
+IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # The stamp's name holds a checksum of what the environment is made from, and of where it lies.
 STAMP := $(VENV)/.ready-$(shell { pwd; cat constraints/dev.txt pyproject.toml; } | cksum | tr -d ' ')
@@ -49,8 +46,7 @@ demo: setup ## Start a server, watch it warm up, draw PROMPT="..." into out/
 	@$(PY) -m demo "$$PROMPT"
 
 test: lint ## Run lint, types, layers, and every test that needs neither root nor a cluster
-	$(PY) -m pytest $(IN_PARALLEL) --ignore tests/cluster --ignore $(BY_THEMSELVES) $(ARGS)
-	$(PY) -m pytest $(BY_THEMSELVES) $(ARGS)
+	$(PY) -m pytest $(IN_PARALLEL) --ignore tests/cluster $(ARGS)
 
 cluster: setup ## Bring up a real API server with KServe on this machine (needs Go once)
 	@$(PY) -m tools.cluster up

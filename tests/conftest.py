@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,14 @@ def pytest_configure(config: pytest.Config) -> None:
         # Workers that each use every core would spend the cores on waiting for one another.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     config.addinivalue_line("markers", f"{GPU}: needs a GPU")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Tell which signal or status ended a worker: pytest-xdist says only that it is gone."""
+    if error:
+        status = node.gateway._io.popen.wait(10)
+        print(f"\nworker {node.gateway.id} ended with status {status}", flush=True)
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
