@@ -4,9 +4,11 @@ mend it. Reads no weights, and changes nothing but that it makes the folder for 
 
 import argparse
 import contextlib
+import importlib.util
 import math
 import os
 import shutil
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from .settings import check_role, settings_of
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108
 MIB: Final = 1024 * 1024
 CHANNELS: Final = 3
+LARGE_LIBRARY: Final = "diffusers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,31 @@ def check_compiler(settings: Settings) -> Iterator[Finding]:
         yield Finding("cache folder", str(where))
 
 
+def check_bytecode(_: Settings) -> Iterator[Finding]:
+    """Without it every start reads the source of torch, diffusers and transformers anew, which
+    takes longer than loading a small model.
+    """
+    spec = importlib.util.find_spec(LARGE_LIBRARY)
+    if spec is None or spec.origin is None:
+        yield Finding(
+            "bytecode", f"{LARGE_LIBRARY} is not installed", "install kiln-diffusion[model]"
+        )
+        return
+    compiled = Path(importlib.util.cache_from_source(spec.origin))
+    if compiled.exists():
+        yield Finding("bytecode", "the libraries' is kept")
+    elif sys.dont_write_bytecode:
+        mend = (
+            f"unset PYTHONDONTWRITEBYTECODE, or run python -m compileall -q {compiled.parents[2]}"
+        )
+        yield Finding("bytecode", "none is there, and Python is told to keep none", mend)
+    elif not os.access(compiled.parents[1], os.W_OK):
+        mend = f"run python -m compileall -q {compiled.parents[2]} where that can be written"
+        yield Finding("bytecode", f"none is there, and {compiled.parents[1]} takes none", mend)
+    else:
+        yield Finding("bytecode", "none is there yet; the first start keeps it")
+
+
 def check_ports(settings: Settings) -> Iterator[Finding]:
     """Nobody else has them."""
     from ..serving.http_server import bind
@@ -203,5 +231,6 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     check_shared_memory,
     check_folders,
     check_compiler,
+    check_bytecode,
     check_ports,
 )

@@ -1,7 +1,10 @@
 """``python -m model doctor``: each check, with what is well and with what is not."""
 
+import compileall
+import os
 import shutil
 import socket
+import sys
 import sysconfig
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -47,6 +50,44 @@ def test_what_is_well_needs_no_mending(
     assert detail in finding.detail
     assert finding.mend == ""
     assert str(finding).startswith("ok ")
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A library that has just been installed; what Python keeps of it goes beside it."""
+    folder = tmp_path / "site-packages"
+    package = folder / "large_library"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setattr(doctor, "LARGE_LIBRARY", package.name)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    return folder
+
+
+def test_libraries_that_are_read_as_source_at_every_start_are_told(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "the first start keeps it" in only(doctor.check_bytecode, Settings()).detail
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    finding = only(doctor.check_bytecode, Settings())
+    assert (
+        f"unset PYTHONDONTWRITEBYTECODE, or run python -m compileall -q {library}" in finding.mend
+    )
+    compileall.compile_dir(library, quiet=2)
+    assert only(doctor.check_bytecode, Settings()).mend == ""
+
+
+def test_a_library_that_cannot_keep_bytecode_is_told(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    finding = only(doctor.check_bytecode, Settings())
+    assert "takes none" in finding.detail
+    assert "where that can be written" in finding.mend
+    monkeypatch.setattr(doctor, "LARGE_LIBRARY", "not_installed_at_all")
+    assert "is not installed" in only(doctor.check_bytecode, Settings()).detail
 
 
 def test_a_broken_model_folder_is_told(tmp_path: Path) -> None:
