@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import doctor, embedded, plan, serve, warmup
+from .commands import doctor, embedded, fetch, plan, serve, warmup
 from .commands.parser import Parser
 from .commands.settings import settings_of
 from .errors import StartupError
@@ -19,6 +19,7 @@ EPILOG = """Try it:
   python -m model plan                           what would be warmed up
   python -m model warmup --report                what a running server has warmed up
   python -m model doctor                         what may keep a server from starting
+  python -m model fetch hf://ORG/NAME DIR        download a model into a folder
   python -m model embedded --list                what the embedded model can draw"""
 
 
@@ -47,7 +48,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"kiln {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, parser_class=Parser)
-    for each in (serve, plan, warmup, doctor, embedded):
+    for each in (serve, plan, warmup, doctor, fetch, embedded):
         each.add(commands)
     return parser
 

@@ -165,3 +165,21 @@ class EngineStuck(StartupError):
 
 class StartupTimeout(StartupError):
     exit_code = 8
+
+
+class SourceUnreachable(StartupError):
+    """Where a model comes from does not answer. The same may work later."""
+
+    exit_code = 9
+
+
+class NoRoom(StartupError):
+    """A folder cannot take what belongs into it."""
+
+    exit_code = 10
+
+
+class DownloadCorrupt(StartupError):
+    """What arrives is not what the source lists."""
+
+    exit_code = 11

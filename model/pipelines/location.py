@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ModelNotLoadable
+from ..sources.record import PLACE, Record
 from .defaults import read_json
 
 EMBEDDED: Final = "embedded://"
@@ -16,8 +17,9 @@ UNSAFE_SUFFIXES: Final = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A diffusers folder on disk. ``revision`` is the hub's commit, or a hash of the folder's
-    configuration files and of the sizes of its weights.
+    """A diffusers folder on disk. ``revision`` is the hub's commit, wherever ``fetch`` or the hub's
+    own cache has put it, or a hash of the folder's configuration files and of the sizes of its
+    weights.
     """
 
     path: Path
@@ -95,9 +97,12 @@ def _check_weights(path: Path, address: str) -> None:
 def _revision(path: Path) -> str:
     if path.parent.name == "snapshots":
         return path.name  # the hub's cache names the folder by the commit
+    fetched = Record.read(path)
+    if fetched is not None and fetched.source.startswith(HUB):
+        return fetched.revision
     digest = hashlib.sha256()
     for each in sorted(path.rglob("*")):
-        if each.is_file():
+        if each.is_file() and PLACE not in each.parts:
             digest.update(str(each.relative_to(path)).encode())
             digest.update(
                 each.read_bytes() if each.suffix == ".json" else str(each.stat().st_size).encode()

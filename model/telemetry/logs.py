@@ -10,7 +10,9 @@ from typing import Any
 import structlog
 
 # Libraries that speak up at INFO about what our own events already say.
-QUIET = ("uvicorn", "uvicorn.access", "httpx", "httpcore", "urllib3", "kserve", "asyncio")
+QUIET = tuple(
+    "uvicorn uvicorn.access httpx httpx2 httpcore urllib3 kserve asyncio botocore google".split()
+)
 
 
 def configure_logs(level: str, style: str) -> None:
