@@ -14,8 +14,8 @@ S3: Final = "s3"
 
 FORMS: Final = {
     HUB: (r"[\w.-]+/[\w.-]+(@[\w./-]+)?", "hf://ORGANISATION/NAME[@REVISION]"),
-    S3: (r"[a-z0-9][a-z0-9.-]+(/.*)?", "s3://BUCKET/PATH"),
-    GCS: (r"[a-z0-9][a-z0-9._-]+(/.*)?", "gs://BUCKET/PATH"),
+    S3: (r"[^/\s]+(/\S*)?", "s3://BUCKET/PATH"),
+    GCS: (r"[^/\s]+(/\S*)?", "gs://BUCKET/PATH"),
     FILE: (r"/.+", "file:///FOLDER"),
     EMBEDDED: (r"", "embedded://"),
 }

@@ -63,7 +63,7 @@ def _belongs(path: str, components: frozenset[str]) -> bool:
     parts = PurePosixPath(path).parts
     if ".." in parts or path.startswith("/"):
         return False  # whoever named it so wants it written outside of the folder
-    if len(parts) == 1:
+    if len(parts) <= 1:  # a bucket may have an object for the folder itself
         return path.endswith(".json")
     return parts[0] in components and path.endswith(SUFFIXES)
 

@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     HTTPClientError,
+    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
     ResponseStreamingError,
@@ -49,6 +50,7 @@ SERVER_ERROR: Final = 500
 UNREACHABLE: Final = (
     EndpointConnectionError,
     HTTPClientError,
+    IncompleteReadError,
     ResponseStreamingError,
     HTTPError,
     OSError,
@@ -63,7 +65,7 @@ class S3:
         self._address = address
         self._where = {"Bucket": address.bucket}
         try:
-            self._client: Any = boto3.client("s3", **_options())
+            self._client: Any = boto3.Session().client("s3", **_options())
         except (BotoCoreError, ValueError) as error:
             raise InvalidSettings(f"{address.text}: S3 cannot be set up: {error}") from error
 

@@ -43,7 +43,9 @@ def test_importing_the_command_line_is_light() -> None:
     assert heavy_modules_after("import model.__main__") == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["serve", "--help"], ["fetch", "--help"], ["--version"]]
+)
 def test_helping_is_light(arguments: list[str]) -> None:
     statement = (
         "from model.__main__ import main\n"

@@ -122,3 +122,13 @@ def test_a_missing_component_is_named(folder: Path) -> None:
         locate(str(folder))
     (folder / "vae").mkdir()
     assert locate(str(folder)).pipeline == "SomePipeline"
+
+
+def test_what_was_fetched_from_the_hub_has_its_commit_as_revision(folder: Path) -> None:
+    before = locate(str(folder)).revision
+    record = folder / ".kiln-fetch/record.json"
+    record.parent.mkdir()
+    record.write_text(json.dumps({"source": "s3://art/fox", "revision": "e2", "files": {}}))
+    assert locate(str(folder)).revision == before, "of a bucket, the content tells"
+    record.write_text(json.dumps({"source": "hf://art/fox", "revision": "c0", "files": {}}))
+    assert locate(str(folder)).revision == "c0"
