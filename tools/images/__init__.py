@@ -1,0 +1,1 @@
+"""Kiln's images, built with whatever builder of images a machine has."""
