@@ -40,6 +40,10 @@ RUN python3 -m venv /opt/kiln \
  && /opt/kiln/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /constraints.txt \
  && /opt/kiln/bin/pip uninstall --yes pip
 
+# Triton is a gigabyte that compiles for GPUs; torch needs its CUDA libraries even without one.
+FROM model-packages AS model-cpu-packages
+RUN rm -r /opt/kiln/lib/python3*/site-packages/triton /opt/kiln/lib/python3*/site-packages/triton-*
+
 # -- code -------------------------------------------------------------------------------------------
 
 FROM base AS controller-code
@@ -74,7 +78,7 @@ FROM base AS model-cpu
 LABEL org.opencontainers.image.title="kiln-model" \
       org.opencontainers.image.description="Kiln's model server: a pod says Ready only when it is hot" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=model-packages /opt/kiln /opt/kiln
+COPY --from=model-cpu-packages /opt/kiln /opt/kiln
 COPY --from=model-code /opt/kiln/code /opt/kiln/code
 USER 65532:65532
 STOPSIGNAL SIGTERM

@@ -29,7 +29,7 @@ IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -
 STAMP := $(VENV)/.ready-$(shell { pwd; cat constraints/dev.txt pyproject.toml; } | cksum | tr -d ' ')
 
 .PHONY: help setup demo test cluster cluster-down test-cluster lint generate verify constraints \
-	bench bench-gpu clean
+	images bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -77,6 +77,9 @@ constraints: setup ## Pin the packages again after a change of pyproject.toml; A
 	$(COMPILE) --extra model --output-file constraints/model.txt
 	$(COMPILE) --extra controller --output-file constraints/controller.txt
 	$(COMPILE) --extra model --extra controller --extra dev --output-file constraints/dev.txt
+
+images: setup ## Build the images with docker, podman or buildah; ARGS="--help" lists what can be chosen
+	@$(PY) -m tools.images $(ARGS)
 
 bench: setup ## Run the benchmarks; ARGS="--help" lists the scenarios
 	$(PY) -m benchmarks $(ARGS)

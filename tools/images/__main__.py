@@ -13,6 +13,7 @@ from pathlib import Path
 
 import model
 
+from .base import debian
 from .builders import BUILDERS, Build, command, find, run
 from .errors import ImageError
 
@@ -33,11 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         builder = find(options.builder)
+        base = debian(builder) if options.debian else options.base
         builds = [
             Build(
                 target,
                 f"{options.repository}/{target}:{options.tag}",
-                options.base,
+                base,
                 tuple(labels().items()),
             )
             for target in options.targets or TARGETS
@@ -82,7 +84,11 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"of {', '.join(TARGETS)}; all by default")  # fmt: skip
     parser.add_argument("--builder", choices=[each.name for each in BUILDERS],
                         help="by default the first that works")  # fmt: skip
-    parser.add_argument("--base", help="image with Python 3.11 or newer; default: the Dockerfile's")
+    base = parser.add_mutually_exclusive_group()
+    base.add_argument("--base", help="image with Python 3.11 or newer; default: the Dockerfile's")
+    base.add_argument("--debian", action="store_true",
+                      help="make the base of Debian's packages first, where no registry of images "
+                      "can be reached; needs root and debootstrap")  # fmt: skip
     parser.add_argument("--repository", default="kiln", help="before the image's name (kiln)")
     parser.add_argument("--tag", default=model.__version__, help=f"({model.__version__})")
     return parser

@@ -1,0 +1,67 @@
+"""Which builder is taken, and what it is told."""
+
+from pathlib import Path
+
+import pytest
+
+from tools.images import builders
+from tools.images.builders import BUILDERS, Build, Builder, command, find
+from tools.images.errors import ImageError
+
+ROOT = Path("/checkout")
+BUILD = Build("controller", "kiln/controller:1", labels=(("a.b", "c"),))
+DOCKER, PODMAN, BUILDAH = BUILDERS
+
+
+@pytest.fixture(autouse=True)
+def _plain_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def program(folder: Path, name: str, status: int) -> Builder:
+    """A builder whose program is there and answers its check with ``status``."""
+    file = folder / name
+    file.write_text(f"#!/bin/sh\nexit {status}\n")
+    file.chmod(0o755)
+    return Builder(name, (name, "check"), (name, "build"), volumes=False)
+
+
+def test_the_first_that_works_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    without_daemon = program(tmp_path, "without-daemon", status=1)
+    working = program(tmp_path, "working", status=0)
+    missing = Builder("not-installed-anywhere", ("no",), ("no",), volumes=False)
+    monkeypatch.setattr(builders, "BUILDERS", (missing, without_daemon, working))
+    assert find() == working
+    assert find("working") == working
+    with pytest.raises(ImageError, match=r"tried without-daemon\): install podman or buildah"):
+        find("without-daemon")
+
+
+def test_a_build_names_its_file_target_tag_and_labels() -> None:
+    assert command(DOCKER, BUILD, ROOT) == [
+        *("docker", "build", "--file", "/checkout/Dockerfile", "--target", "controller"),
+        *("--tag", "kiln/controller:1", "--label", "a.b=c", "/checkout"),
+    ]
+
+
+def test_a_base_is_an_argument_of_the_build() -> None:
+    line = command(PODMAN, Build("model", "kiln/model:1", base="python:3.13"), ROOT)
+    assert line[line.index("--build-arg") + 1] == "BASE=python:3.13"
+
+
+def test_the_machines_index_and_authority_hold_in_the_build(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://packages.example/simple")
+    monkeypatch.setenv("PIP_CERT", "/trust/ca.crt")
+    line = command(BUILDAH, BUILD, ROOT)
+    assert "PIP_INDEX_URL=https://packages.example/simple" in line
+    assert "PIP_CERT=/trust/ca.crt" in line
+    assert line[line.index("--volume") + 1] == "/trust:/trust:ro"
+    # Docker's builds mount nothing of the machine: a file that is not there would break pip.
+    line = command(DOCKER, BUILD, ROOT)
+    assert "PIP_INDEX_URL=https://packages.example/simple" in line
+    assert "--volume" not in line
+    assert "PIP_CERT=/trust/ca.crt" not in line

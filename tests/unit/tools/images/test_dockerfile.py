@@ -1,0 +1,54 @@
+"""The Dockerfile, the targets that are built from it, and what may go into an image."""
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+import model
+from tools.images.__main__ import TARGETS, labels, main
+
+ROOT = Path(model.__file__).parents[1]
+STAGE = re.compile(r"^FROM \S+ AS (\S+)$", re.MULTILINE)
+COPY = re.compile(r"^COPY (?!--from)(\S+) ", re.MULTILINE)
+TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_every_target_is_a_stage_that_runs_as_nobody() -> None:
+    _, *parts = STAGE.split(TEXT)
+    bodies = dict(zip(parts[::2], parts[1::2], strict=True))
+    for target in TARGETS:
+        assert "\nUSER 65532:65532\n" in bodies[target]
+        assert "\nSTOPSIGNAL SIGTERM\n" in bodies[target]
+        assert "org.opencontainers.image.licenses=" in bodies[target]
+
+
+def test_what_is_copied_is_there_and_not_ignored() -> None:
+    rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = [rule[1:] for rule in rules if rule.startswith("!")]
+    copied = COPY.findall(TEXT)
+    assert len(copied) >= 6
+    for path in copied:
+        assert (ROOT / path).exists()
+        assert any(fnmatch(path.split("/")[0], rule) for rule in let_in), path
+
+
+def test_the_operators_image_gets_the_contract_alone_of_the_model_server() -> None:
+    controller = TEXT.split("AS controller-code")[1].split("\nFROM ")[0]
+    assert [path for path in COPY.findall(controller) if path.startswith("model")] == [
+        "model/__init__.py",
+        "model/contract",
+    ]
+
+
+def test_a_build_is_labelled_with_its_version() -> None:
+    assert labels()["org.opencontainers.image.version"] == model.__version__
+
+
+def test_an_unknown_target_is_told_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["modle"])
+    assert "'modle' is none of controller, model, model-cpu" in capsys.readouterr().err
