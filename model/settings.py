@@ -260,6 +260,12 @@ class Settings(BaseModel):
     max_pixels: Count = Field(
         2048 * 2048, **_knob("Requests", "Largest width times height, of outputs and of inputs.")
     )
+    max_video_pixels: Count = Field(
+        2**27,
+        **_knob(
+            "Requests", "Largest input video: width times height times the frames taken of it."
+        ),
+    )
     max_prompt_characters: Count = Field(
         10_000, **_knob("Requests", "Longest prompt. A text encoder uses far less of it.")
     )

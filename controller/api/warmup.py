@@ -31,6 +31,7 @@ class Task(StrEnum):
     INPAINTING = "inpainting"
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
+    FRAMES_TO_VIDEO = "frames-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
 
 

@@ -92,7 +92,8 @@ def _shape(request: GenerationRequest) -> dict[str, Any]:
         "frames": shape.frames,
         "batch": shape.batch,
         "cfg": shape.cfg,
-        "images_in": len(request.images),
+        "images_in": len(request.images) + len(request.last_images),
+        "videos_in": len(request.videos),
         "steps": request.sampling.num_inference_steps,
     }
 
@@ -111,9 +112,10 @@ def _print(found: dict[str, Any]) -> None:
     if not found["shapes"]:
         console.print(f"\nNothing would be warmed up before Ready: warmup_mode is {found['mode']}.")
         return
-    shapes = Table("shape", "steps", "pictures in", box=None, title_justify="left")
+    shapes = Table("shape", "steps", "pictures in", "videos in", box=None, title_justify="left")
     for each in found["shapes"]:
-        shapes.add_row(each["shape"], str(each["steps"]), str(each["images_in"]))
+        counts = (each["steps"], each["images_in"], each["videos_in"])
+        shapes.add_row(each["shape"], *(str(number) for number in counts))
     console.print(f"\nTo be warmed up, in this order ({len(found['shapes'])}):")
     console.print(shapes)
     console.print("\nKnown only once the model is loaded:")

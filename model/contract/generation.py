@@ -33,9 +33,11 @@ class GenerationRequest:
 
     ``images`` and ``masks`` hold one picture for each prompt: uint8 arrays [height, width, 3] and
     [height, width]. A model that edits several pictures at once takes one prompt, and all of
-    ``images`` for it. ``videos``: one for each prompt, uint8 [frames, height, width, 3].
-    ``deadline`` is a reading of ``time.monotonic()``. ``cfg``: the denoiser runs a
-    second, unconditional pass. ``engine``: the one that has to run it, counted from 0; None: any.
+    ``images`` for it. ``last_images``: the frame that the video of a prompt ends with, where
+    ``images`` has the one that it begins with. ``videos``: one for the one prompt, uint8 [frames,
+    height, width, 3], of the size and length that is drawn. ``deadline`` is a reading of
+    ``time.monotonic()``. ``cfg``: the denoiser runs a second, unconditional pass. ``engine``: the
+    one that has to run it, counted from 0; None: any.
     """
 
     id: str
@@ -47,6 +49,7 @@ class GenerationRequest:
     num_images_per_prompt: int = 1
     images: tuple[Any, ...] = ()
     masks: tuple[Any, ...] = ()
+    last_images: tuple[Any, ...] = ()
     videos: tuple[Any, ...] = ()
     deadline: float | None = None
     priority: int = 0
@@ -73,7 +76,7 @@ class GenerationRequest:
             height=self.sampling.height,
             batch=self.pictures,
             cfg=self.cfg,
-            image_in=bool(self.images),
+            image_in=bool(self.images or self.videos),
             frames=self.sampling.num_frames or 1,
         )
 

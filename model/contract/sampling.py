@@ -13,6 +13,7 @@ class Task(StrEnum):
     INPAINTING = "inpainting"
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
+    FRAMES_TO_VIDEO = "frames-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
 
     @property
@@ -20,12 +21,32 @@ class Task(StrEnum):
         return self in VIDEO_OUT
 
     @property
+    def inputs(self) -> frozenset[str]:
+        """What it needs besides the prompt, by the names that protocols use."""
+        return INPUTS[self]
+
+    @property
     def takes_image(self) -> bool:
-        return self in IMAGE_IN
+        return "image" in self.inputs
+
+    @property
+    def takes_video(self) -> bool:
+        return "video" in self.inputs
 
 
-VIDEO_OUT: Final = frozenset({Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.VIDEO_TO_VIDEO})
-IMAGE_IN: Final = frozenset({Task.IMAGE_TO_IMAGE, Task.INPAINTING, Task.IMAGE_TO_VIDEO})
+# ``last_image`` is the last frame of a video whose first one is ``image``.
+INPUTS: Final[dict[Task, frozenset[str]]] = {
+    Task.TEXT_TO_IMAGE: frozenset(),
+    Task.IMAGE_TO_IMAGE: frozenset({"image"}),
+    Task.INPAINTING: frozenset({"image", "mask"}),
+    Task.TEXT_TO_VIDEO: frozenset(),
+    Task.IMAGE_TO_VIDEO: frozenset({"image"}),
+    Task.FRAMES_TO_VIDEO: frozenset({"image", "last_image"}),
+    Task.VIDEO_TO_VIDEO: frozenset({"video"}),
+}
+VIDEO_OUT: Final = frozenset(
+    {Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO, Task.FRAMES_TO_VIDEO, Task.VIDEO_TO_VIDEO}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +100,7 @@ class Shape:
     """What a compiled or tuned path depends on. Two requests of one shape cost the same.
 
     ``cfg``: classifier-free guidance runs the denoiser on twice the batch. ``image_in``: an input
-    picture is encoded first.
+    picture or video is encoded first.
     """
 
     task: Task
@@ -105,7 +126,7 @@ class ModelDescription:
     ``alignment``: width and height must be its multiples, in pixels (W11).
     ``accepted``: the sampling parameters that the pipeline's call takes, for each task.
     ``guidance_embedded``: guidance is an input of the denoiser (FLUX), not a second pass.
-    ``least_image_side``: pixels; a smaller input picture is refused (W16).
+    ``least_image_side``: pixels; a smaller input picture or video is refused (W16).
     ``most_image_ratio``: of its longer to its shorter side; a more extreme one is refused.
     ``images_in``: input pictures that one request usually gives; ``most_images_in`` that it may.
     ``frames``: None for a model of pictures.

@@ -118,8 +118,11 @@ def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dic
     repeat = copies if request.images and facts.pictures is Pictures.EACH else 1
     knobs = {name: getattr(request.sampling, name, None) for name in NAMES}
     knobs |= {"num_images_per_prompt": copies // repeat, "negative_prompt": None}
-    if not request.images:
+    if not (request.images or request.videos):
         knobs["strength"] = None
+    images, last_images = request.images, request.last_images
+    if "last_image" not in known:  # then it is one of the pictures, and ``fixed`` has their places
+        images, last_images = (*images, *last_images), ()
     wanted: dict[str, Any] = {
         call_name(name, known) or "": value
         for name, value in knobs.items()
@@ -131,11 +134,13 @@ def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dic
         # One generator a picture, on the CPU: a seed's noise is the same in any batch and on any
         # device.
         "generator": [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds],
-        "image": _pictures(request.images, repeat, facts.pictures),
+        "image": _pictures(images, repeat, facts.pictures),
+        "last_image": _pictures(last_images, repeat, facts.pictures),
+        "video": [Image.fromarray(frame) for video in request.videos for frame in video] or None,
         "mask_image": _pictures(request.masks, repeat, facts.pictures),
         "output_type": "pt",
         "callback_on_step_end": after_step,
-        **{name: value(request.sampling) for name, value in facts.fixed.items()},
+        **{name: value(request) for name, value in facts.fixed.items()},
     }
     return {name: value for name, value in wanted.items() if name in known and value is not None}
 
@@ -186,8 +191,8 @@ def _repeated(found: tuple[Any, ...], times: int) -> list[Any]:
 def _pictures(found: tuple[Any, ...], times: int, taken: Pictures) -> Any:
     """As the call takes them; None where there are none."""
     pictures = [Image.fromarray(each) for each in _repeated(found, times)]
-    if taken is Pictures.ONE:
-        return next(iter(pictures), None)
+    if taken is Pictures.ONE and len(pictures) == 1:
+        return pictures[0]
     return pictures or None
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from ..contract.generation import Sampling
+from ..contract.generation import GenerationRequest
 from ..contract.sampling import Task
+from ..errors import ModelNotLoadable
 
 T2I, I2I, INPAINT = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
 T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
+F2V, V2V = Task.FRAMES_TO_VIDEO, Task.VIDEO_TO_VIDEO
 
 
 class Guidance(StrEnum):
@@ -38,21 +40,34 @@ class Pictures(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Weights that do not do all that their class does: where ``flag`` of ``component``'s
+    configuration is set (of the pipeline's own, where that is empty), only ``tasks`` are left.
+    """
+
+    flag: str
+    tasks: tuple[Task, ...]
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineClass:
     """``tasks``: what the class does itself, its own default first; a class that takes an optional
-    picture does two. ``sibling``: the family's leading pipeline lends its components to this class,
-    where they are all there. ``sibling_if``: a flag of that pipeline that must be set as well.
+    picture does two. ``narrowed``: what weights do of these; the first that holds counts.
+    ``sibling``: the family's leading pipeline lends its components to this class, where they are
+    all there. ``sibling_if``: a flag of that pipeline that must be set as well.
     ``hides``: parameters of the call that mean something else than requests mean by them.
-    ``fixed``: further arguments of every call, from the request's sampling.
+    ``fixed``: further arguments of every call, from the request; None is left out.
     ``needs``: packages that it imports, of those that diffusers and transformers leave optional.
     """
 
     tasks: tuple[Task, ...]
     pictures: Pictures = Pictures.EACH
+    narrowed: tuple[Narrowing, ...] = ()
     sibling: bool = False
     sibling_if: str = ""
     hides: frozenset[str] = frozenset()
-    fixed: Mapping[str, Callable[[Sampling], Any]] = field(default_factory=dict)
+    fixed: Mapping[str, Callable[[GenerationRequest], Any]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
 
 
@@ -97,9 +112,17 @@ def _image_pipelines(prefix: str) -> dict[str, PipelineClass]:
 
 # Left alone, the call scales every size to one megapixel, and every input picture to the nearest of
 # a list of sizes: the request's own size is what shall come out.
-KONTEXT_SIZE: Final[dict[str, Callable[[Sampling], Any]]] = {
-    "max_area": lambda sampling: sampling.width * sampling.height,
-    "_auto_resize": lambda sampling: False,
+KONTEXT_SIZE: Final[dict[str, Callable[[GenerationRequest], Any]]] = {
+    "max_area": lambda request: request.sampling.width * request.sampling.height,
+    "_auto_resize": lambda request: False,
+}
+# Where two pictures stand in the video. As many videos are named, since their default, a list of
+# one, would cut the list of pictures to one as well.
+LTX_PLACES: Final[dict[str, Callable[[GenerationRequest], Any]]] = {
+    "frame_index": lambda request: (
+        [0, (request.sampling.num_frames or 1) - 1] if request.last_images else None
+    ),
+    "video": lambda request: [None, None] if request.last_images else None,
 }
 # How closely the first frame follows its condition, which is no ``strength`` as requests mean it.
 CONDITION: Final = frozenset({"strength"})
@@ -229,12 +252,26 @@ FAMILIES: Final = (
         "wan",
         {
             "WanPipeline": PipelineClass((T2V,)),
-            # Only a denoiser that takes a time for each frame does both tasks (Wan 2.2, 5B).
+            # Only a denoiser that takes a time for each frame does both tasks (Wan 2.2, 5B), and it
+            # would not see the last frame. Of those that CLIP shows a picture (Wan 2.1), some
+            # always see two, and the others one.
             "WanImageToVideoPipeline": PipelineClass(
-                (I2V,),
+                (I2V, F2V),
                 Pictures.ONE,
+                narrowed=(
+                    Narrowing("expand_timesteps", (I2V,)),
+                    Narrowing("pos_embed_seq_len", (F2V,), "transformer"),
+                    Narrowing("image_dim", (I2V,), "transformer"),
+                ),
                 sibling=True,
                 sibling_if="expand_timesteps",
+                needs=("ftfy",),
+            ),
+            # It knows one denoiser, and one time for all frames (Wan 2.1).
+            "WanVideoToVideoPipeline": PipelineClass(
+                (V2V,),
+                narrowed=(Narrowing("expand_timesteps", ()), Narrowing("boundary_ratio", ())),
+                sibling=True,
                 needs=("ftfy",),
             ),
         },
@@ -258,7 +295,9 @@ FAMILIES: Final = (
         {
             "LTXPipeline": PipelineClass((T2V,)),
             "LTXImageToVideoPipeline": PipelineClass((I2V,), sibling=True),
-            "LTXConditionPipeline": PipelineClass((T2V, I2V), Pictures.ONE, hides=CONDITION),
+            "LTXConditionPipeline": PipelineClass(
+                (T2V, I2V, F2V), Pictures.ONE, hides=CONDITION, fixed=LTX_PLACES
+            ),
         },
         {
             "num_inference_steps": 50,
@@ -285,6 +324,31 @@ def family_of(pipeline_class: str) -> Family:
 def class_of(name: str) -> PipelineClass | None:
     """What the table says of one diffusers class; None where it says nothing."""
     return family_of(name).pipelines.get(name)
+
+
+def tasks_of(known: PipelineClass, flag: Callable[[str, str], Any]) -> tuple[Task, ...]:
+    """What a class does with these weights. ``flag(component, name)``: what the configuration of a
+    component says, or the pipeline's own, where ``component`` is empty."""
+    left = (each.tasks for each in known.narrowed if flag(each.component, each.flag))
+    return next(left, known.tasks)
+
+
+def own_tasks_of(
+    name: str, known: PipelineClass, flag: Callable[[str, str], Any]
+) -> tuple[Task, ...]:
+    """As ``tasks_of``, of the class that the model folder names.
+
+    Raises:
+        ModelNotLoadable: none of its tasks is left.
+    """
+    tasks = tasks_of(known, flag)
+    if not tasks:
+        flags = ", ".join(each.flag for each in known.narrowed if flag(each.component, each.flag))
+        raise ModelNotLoadable(
+            f"{name} does not run weights whose configuration sets {flags}; name the class that "
+            "they were trained for in model_index.json"
+        )
+    return tasks
 
 
 def siblings_of(pipeline_class: str) -> dict[str, PipelineClass]:

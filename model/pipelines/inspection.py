@@ -14,9 +14,18 @@ from typing import Any, Final
 
 from ..contract.sampling import FrameContract, ModelDescription, Task
 from .defaults import read_json, resolve_defaults
-from .families import Family, Guidance, Pictures, PipelineClass, class_of, family_of, siblings_of
+from .families import (
+    Family,
+    Guidance,
+    PipelineClass,
+    class_of,
+    family_of,
+    own_tasks_of,
+    siblings_of,
+    tasks_of,
+)
 from .location import ModelFolder
-from .signature import NAMES, accepted_by
+from .signature import NAMES, accepted_by, unbatched
 
 # W11: the least common multiple that the field's models and VAEs accept.
 LEAST_ALIGNMENT: Final = 16
@@ -29,19 +38,25 @@ def describe_folder(folder: ModelFolder) -> ModelDescription:
     may turn out to need a component that the folder has not; its tasks are listed all the same.
 
     Raises:
-        ModelNotLoadable: a configuration is no JSON object.
+        ModelNotLoadable: a configuration is no JSON object, or the class does nothing with weights
+            that are configured so.
     """
     family = family_of(folder.pipeline)
     own = class_of(folder.pipeline) or PipelineClass((Task.TEXT_TO_IMAGE,))
     index = read_json(folder.path / "model_index.json")
     denoiser = next((_config(folder, name) for name in DENOISERS if _config(folder, name)), {})
     vae = _config(folder, "vae")
-    video = own.tasks[0].makes_video
     flag = family.guidance_unless
-    classes = dict.fromkeys(own.tasks, (folder.pipeline, own))
+
+    def told(component: str, name: str) -> Any:
+        return (_config(folder, component) if component else index).get(name)
+
+    tasks = own_tasks_of(folder.pipeline, own, told)
+    video = tasks[0].makes_video
+    classes = dict.fromkeys(tasks, (folder.pipeline, own))
     for name, known in siblings_of(folder.pipeline).items():
         if not known.sibling_if or index.get(known.sibling_if):
-            classes.update(dict.fromkeys(known.tasks, (name, known)))
+            classes.update(dict.fromkeys(tasks_of(known, told), (name, known)))
     return ModelDescription(
         pipeline=folder.pipeline,
         family=family.name,
@@ -56,17 +71,13 @@ def describe_folder(folder: ModelFolder) -> ModelDescription:
         dtype="",
         revision=folder.revision,
         guidance_embedded=family.guidance is Guidance.EMBEDDED or bool(flag and index.get(flag)),
-        own_tasks=len(own.tasks),
+        own_tasks=len(tasks),
         least_image_side=family.least_image_side,
         most_image_ratio=family.most_image_ratio,
         images_in=family.images_in,
         most_images_in=family.most_images_in,
         frames=FrameContract(_temporal(vae) or family.frame_step or 1) if video else None,
-        unbatched=frozenset(
-            task
-            for task, (_, known) in classes.items()
-            if task.takes_image and known.pictures is not Pictures.EACH
-        ),
+        unbatched=frozenset(task for task, (_, known) in classes.items() if unbatched(known, task)),
         cfg_above=family.cfg_above,
         registered=class_of(folder.pipeline) is not None,
     )

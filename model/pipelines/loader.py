@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +15,16 @@ from ..contract.sampling import FrameContract, ModelDescription, Task
 from ..errors import ModelNotLoadable
 from ..telemetry.logs import get_logger
 from .defaults import resolve_defaults
-from .families import Family, Guidance, PipelineClass, class_of, family_of, siblings_of
+from .families import (
+    Family,
+    Guidance,
+    PipelineClass,
+    class_of,
+    family_of,
+    own_tasks_of,
+    siblings_of,
+    tasks_of,
+)
 from .location import ModelFolder
 from .signature import accepted, class_facts, parameters_of, unbatched
 from .vae import adapt_vae
@@ -70,13 +80,14 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
     if not registered:
         log.warning("pipeline_not_registered", pipeline=folder.pipeline, tasks=[*own.tasks])
     adapt_vae(pipeline, family)
-    pipelines = _by_task(pipeline, own, folder.pipeline)
+    tasks = own_tasks_of(folder.pipeline, own, _flags(pipeline))
+    pipelines = _by_task(pipeline, tasks, folder.pipeline)
     description = ModelDescription(
         pipeline=folder.pipeline,
         family=family.name,
         tasks=tuple(pipelines),
         defaults=resolve_defaults(
-            folder.path, family, native_size(pipeline), video=own.tasks[0].makes_video
+            folder.path, family, native_size(pipeline), video=tasks[0].makes_video
         ),
         alignment=alignment(pipeline, family),
         accepted={task: accepted(each, task) for task, each in pipelines.items()},
@@ -85,13 +96,15 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
         dtype=str(kind).removeprefix("torch."),
         revision=folder.revision,
         guidance_embedded=_guidance_embedded(pipeline, family),
-        own_tasks=len(own.tasks),
+        own_tasks=len(tasks),
         least_image_side=family.least_image_side,
         most_image_ratio=family.most_image_ratio,
         images_in=family.images_in,
         most_images_in=family.most_images_in,
-        frames=frame_contract(pipeline, family, own.tasks[0]),
-        unbatched=frozenset(task for task, each in pipelines.items() if unbatched(each, task)),
+        frames=frame_contract(pipeline, family, tasks[0]),
+        unbatched=frozenset(
+            task for task, each in pipelines.items() if unbatched(class_facts(each), task)
+        ),
         cfg_above=family.cfg_above,
         registered=registered,
         load_seconds={"read": round(read - started, 3), "move": round(moved - read, 3)},
@@ -196,20 +209,33 @@ def _read(folder: ModelFolder, kind: torch.dtype) -> Any:
         ) from error
 
 
-def _by_task(pipeline: Any, own: PipelineClass, name: str) -> dict[Task, Any]:
-    found = dict.fromkeys(own.tasks, pipeline)
+def _flags(pipeline: Any) -> Callable[[str, str], Any]:
+    """What the configurations of the pipeline and of its components say."""
+
+    def flag(component: str, name: str) -> Any:
+        part = getattr(pipeline, component, None) if component else pipeline
+        return getattr(part, "config", {}).get(name)
+
+    return flag
+
+
+def _by_task(pipeline: Any, tasks: tuple[Task, ...], name: str) -> dict[Task, Any]:
+    found = dict.fromkeys(tasks, pipeline)
     for sibling_name, known in siblings_of(name).items():
         # Not diffusers' AutoPipeline: its import imports every pipeline there is, for a second.
         kind = getattr(diffusers, sibling_name)
         if known.sibling_if and not pipeline.config[known.sibling_if]:
             continue
+        tasks = tasks_of(known, _flags(pipeline))
+        if not tasks:
+            continue
         missing = (*sorted(_lacks(kind, pipeline)), *_missing_packages(known))
         if missing:
-            log.warning("task_not_offered", tasks=[*known.tasks], missing=missing)
+            log.warning("task_not_offered", tasks=[*tasks], missing=missing)
             continue
         sibling = _sibling(kind, pipeline)
         sibling.set_progress_bar_config(disable=True)
-        found.update(dict.fromkeys(known.tasks, sibling))
+        found.update(dict.fromkeys(tasks, sibling))
     return found
 
 

@@ -17,6 +17,7 @@ from ..settings import Settings
 from .parameters import (
     BY_NAME,
     LARGEST_SEED,
+    MOST_FPS,
     PICTURE_FORMATS,
     VIDEO_FORMATS,
     VIDEO_ONLY,
@@ -28,14 +29,19 @@ RANDOM_SEED_BITS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a client said. ``images`` and ``masks`` are decoded: uint8 arrays [height, width, 3] and
-    [height, width]. ``parameters`` may still hold numbers as text.
+    """What a client said. ``images``, ``last_images`` and ``masks`` are decoded: uint8 arrays
+    [height, width, 3] and, of masks, [height, width]; ``videos`` are [frames, height, width, 3],
+    of ``fps`` frames a second where their file says so. ``parameters`` may still hold numbers as
+    text.
     """
 
     prompts: tuple[str, ...]
     negative_prompts: tuple[str, ...] | None = None
     images: tuple[Any, ...] = ()
     masks: tuple[Any, ...] = ()
+    last_images: tuple[Any, ...] = ()
+    videos: tuple[Any, ...] = ()
+    fps: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
 
@@ -51,7 +57,8 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     task = _task(ask, model)
     _check_accepted(ask, values, model, task)
     _check_pictures(ask, values, model, task)
-    defaults = model.defaults.values()
+    _check_video(ask, values)
+    defaults = model.defaults.values() | _told_by_video(ask)
     # A call that takes no number of steps has one all the same.
     taken = model.accepted[task] | {"num_inference_steps"}
     known: dict[str, Any] = {
@@ -59,8 +66,8 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
         for name in Sampling.__dataclass_fields__
     }
     sampling = Sampling(**{**known, **_size(ask, values, model, settings)})
-    _check_steps(sampling, task, settings)
-    _check_frames(sampling, model.frames)
+    _check_steps(sampling, settings)
+    _check_frames(sampling, model.frames, own="num_frames" not in values and bool(ask.videos))
     copies = values.get("num_images_per_prompt", 1)
     negatives = _negatives(ask, model, task)
     seeds = _seeds(values.get("seed"), len(ask.prompts), copies, settings)
@@ -75,6 +82,8 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
         num_images_per_prompt=copies,
         images=_spread(ask.images, ask),
         masks=_spread(ask.masks, ask),
+        last_images=_spread(ask.last_images, ask),
+        videos=tuple(video[: sampling.num_frames] for video in ask.videos),
         deadline=_deadline(values.get("timeout_s"), settings),
         priority=values.get("priority", 0),
         cfg=guided(sampling, negatives, model),
@@ -124,20 +133,29 @@ def _check_count(name: str, found: tuple[Any, ...] | None, ask: Ask) -> None:
 
 
 def _task(ask: Ask, model: ModelDescription) -> Task:
-    if ask.masks and not ask.images:
-        raise InvalidRequest("mask", "needs an image")
-    video = model.tasks[0].makes_video
-    task = Task.TEXT_TO_VIDEO if video else Task.TEXT_TO_IMAGE
-    if ask.images:
-        task = Task.IMAGE_TO_VIDEO if video else Task.IMAGE_TO_IMAGE
-    if ask.masks:
-        task = Task.INPAINTING
-    if task in model.tasks:
-        return task
-    able = ", ".join(model.tasks)
-    if not ask.images:
-        raise InvalidRequest("image", f"is missing; this model does {able}")
-    raise InvalidRequest("mask" if ask.masks else "image", f"this model does {able} only")
+    """The one task that takes what is given, and needs no more."""
+    found = {
+        "image": ask.images,
+        "mask": ask.masks,
+        "last_image": ask.last_images,
+        "video": ask.videos,
+    }
+    given = [name for name, each in found.items() if each]
+    for name in ("mask", "last_image"):
+        if name in given and not ask.images:
+            raise InvalidRequest(name, "needs an image")
+    able = f"this model does {', '.join(model.tasks)}"
+    fitting = [task for task in model.tasks if task.inputs.issuperset(given)]
+    if not fitting:
+        foreign = [name for name in given if not any(name in task.inputs for task in model.tasks)]
+        if foreign:
+            raise InvalidRequest(foreign[-1], f"{able} only")
+        raise InvalidRequest(given[-1], f"is not taken together with {given[0]}; {able}")
+    task = min(fitting, key=lambda each: len(each.inputs))
+    missing = [name for name in found if name in task.inputs and name not in given]
+    if missing:
+        raise InvalidRequest(missing[0], f"is missing; {able}")
+    return task
 
 
 def _check_accepted(
@@ -147,7 +165,7 @@ def _check_accepted(
     if ask.negative_prompts is not None and "negative_prompt" not in accepted:
         raise InvalidRequest("negative_prompt", f"{model.pipeline} does not take it")
     for name in values:
-        if name == "strength" and not ask.images:
+        if name == "strength" and not (ask.images or ask.videos):
             raise InvalidRequest(name, "needs an image")
         if name in VIDEO_ONLY and not task.makes_video:
             raise InvalidRequest(name, "is for video models, and this one draws pictures")
@@ -158,7 +176,7 @@ def _check_accepted(
 def _check_pictures(
     ask: Ask, values: Mapping[str, Any], model: ModelDescription, task: Task
 ) -> None:
-    """Input pictures: how many, and how large."""
+    """Input pictures and videos: how many, and how large."""
     if task in model.unbatched:
         if len(ask.prompts) > 1:
             raise InvalidRequest(
@@ -172,21 +190,51 @@ def _check_pictures(
         _check_count("image", ask.images or None, ask)
         _check_same_size(ask)
     _check_count("mask", ask.masks or None, ask)
-    for picture in ask.images:
-        height, width = picture.shape[:2]
+    _check_count("last_image", ask.last_images or None, ask)
+    if any(each.shape != ask.images[0].shape for each in ask.last_images):
+        raise InvalidRequest(
+            "last_image", "differs in size from image; name width and height, and both are brought "
+            "to it"
+        )  # fmt: skip
+    for picture in (*ask.images, *ask.videos):
+        name = "video" if ask.videos else "image"
+        height, width = picture.shape[-3:-1]
         if min(height, width) < model.least_image_side:
             scaled = " once it is scaled" if {"width", "height"} & values.keys() else ""
             raise InvalidRequest(
-                "image",
+                name,
                 f"has {width}x{height} pixels{scaled}; this model needs at least "
                 f"{model.least_image_side} along each side",
             )
         if max(height, width) / min(height, width) > (model.most_image_ratio or math.inf):
             raise InvalidRequest(
-                "image",
+                name,
                 f"has {width}x{height} pixels; this model takes sides of at most "
                 f"{model.most_image_ratio:g} to 1",
             )
+
+
+def _check_video(ask: Ask, values: Mapping[str, Any]) -> None:
+    """One, with as many frames as are asked for, and a rate that can be written again."""
+    if not ask.videos:
+        return
+    if len(ask.videos) > 1:
+        raise InvalidRequest("video", f"has {len(ask.videos)} elements; one is taken")
+    frames = len(ask.videos[0])
+    if values.get("num_frames", 1) > frames:
+        raise InvalidRequest(
+            "num_frames", f"is {values['num_frames']}, and the input video has {frames}"
+        )
+    if ask.fps is not None and "fps" not in values and not 1 <= ask.fps <= MOST_FPS:
+        raise InvalidRequest(
+            "fps", f"of the input video is {ask.fps:g}; name the one to draw, from 1 to {MOST_FPS}"
+        )
+
+
+def _told_by_video(ask: Ask) -> dict[str, Any]:
+    """What a video says in place of the model's defaults: what comes out is as long."""
+    told = {"num_frames": len(ask.videos[0]) if ask.videos else None, "fps": ask.fps}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _check_same_size(ask: Ask) -> None:
@@ -200,12 +248,14 @@ def _size(
     ask: Ask, values: Mapping[str, Any], model: ModelDescription, settings: Settings
 ) -> dict[str, int]:
     size = {"width": model.defaults.width, "height": model.defaults.height}
-    if ask.images:
-        size = {"width": ask.images[0].shape[1], "height": ask.images[0].shape[0]}
+    given, kind = (ask.images, "picture") if ask.images else (ask.videos, "video")
+    if given:
+        height, width = given[0].shape[-3:-1]
+        size = {"width": width, "height": height}
     for name, native in size.items():
         side = values.get(name, native)
         if side % model.alignment:
-            origin = "" if name in values else f" (the input picture has {side})"
+            origin = "" if name in values else f" (the input {kind} has {side})"
             raise InvalidRequest(
                 name, f"must be a multiple of {model.alignment} for this model{origin}"
             )
@@ -218,22 +268,29 @@ def _size(
     return size
 
 
-def _check_steps(sampling: Sampling, task: Task, settings: Settings) -> None:
+def _check_steps(sampling: Sampling, settings: Settings) -> None:
     steps = sampling.num_inference_steps
     if steps > settings.max_steps:
         raise InvalidRequest("num_inference_steps", f"must be at most {settings.max_steps}")
     strength = sampling.strength
-    if task.takes_image and strength is not None and int(steps * strength) < 1:
+    if strength is not None and int(steps * strength) < 1:
         raise InvalidRequest(
             "strength", f"{strength:g} of {steps} steps is less than one step; raise either"
         )
 
 
-def _check_frames(sampling: Sampling, contract: FrameContract | None) -> None:
+def _check_frames(sampling: Sampling, contract: FrameContract | None, own: bool) -> None:
+    """``own``: it is the number that the input video has."""
     frames = sampling.num_frames
     if frames is None or contract is None or contract.fits(frames):
         return
     below = contract.fitted(frames)
+    if own:
+        raise InvalidRequest(
+            "video",
+            f"has {frames} frames; this model takes a multiple of {contract.step}, plus 1: name "
+            f"num_frames {below}, and the first {below} are taken",
+        )
     raise InvalidRequest(
         "num_frames",
         f"must be a multiple of {contract.step}, plus 1, for this model: {below} or "

@@ -44,10 +44,10 @@ def class_facts(pipeline: Any) -> PipelineClass:
     return class_of(type(pipeline).__name__) or by_signature(pipeline)
 
 
-def unbatched(pipeline: Any, task: Task) -> bool:
+def unbatched(facts: PipelineClass, task: Task) -> bool:
     """Whether a request for ``task`` may have one prompt only: its pictures are not told apart by
-    prompt."""
-    return task.takes_image and class_facts(pipeline).pictures is not Pictures.EACH
+    prompt, or its video would have to be held several times."""
+    return task.takes_video or (task.takes_image and facts.pictures is not Pictures.EACH)
 
 
 def accepted(pipeline: Any, task: Task) -> frozenset[str]:
@@ -58,12 +58,15 @@ def accepted(pipeline: Any, task: Task) -> frozenset[str]:
 def accepted_by(facts: PipelineClass, known: frozenset[str], task: Task) -> frozenset[str]:
     """As ``accepted``, of a class whose call has the arguments ``known``."""
     found = {name for name in NAMES if call_name(name, known)} - facts.hides
-    if task.takes_image and facts.pictures is Pictures.ONE:
+    # Of an input video, some calls draw one copy in silence, whatever they are told.
+    if task.takes_video or (task.takes_image and facts.pictures is Pictures.ONE):
         found.discard("num_images_per_prompt")
-    if not task.takes_image:
+    if not (task.takes_image or task.takes_video):
         found.discard("strength")
     if task.makes_video:
         found.add("fps")  # the encoder takes it, where the call does not
+    if task.takes_video:
+        found.add("num_frames")  # the input is cut to it
     return frozenset(found)
 
 
@@ -82,11 +85,18 @@ def by_signature(pipeline: Any) -> PipelineClass:
     }
     if "video" in parameters and "num_frames" not in parameters:
         needed.add("video")  # it may be None for latents' sake only
-    unknown = sorted(needed - {"prompt", "image", "mask_image"} - set(NAMES))
+    unknown = sorted(needed - {"prompt", "image", "mask_image", "video"} - set(NAMES))
     if unknown:
         raise ModelNotLoadable(
             f"{type(pipeline).__name__} needs {', '.join(unknown)}, which requests do not have"
         )
+    if "video" in needed:
+        if "image" in needed:
+            raise ModelNotLoadable(
+                f"{type(pipeline).__name__} needs a video and an image, which requests do not have "
+                "together"
+            )
+        return PipelineClass((Task.VIDEO_TO_VIDEO,), Pictures.ONE)
     if "num_frames" in parameters:
         image = "image" in needed
         return PipelineClass((Task.IMAGE_TO_VIDEO if image else Task.TEXT_TO_VIDEO,), Pictures.ONE)

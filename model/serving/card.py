@@ -18,7 +18,11 @@ PROMPT: Final = "prompt"
 NEGATIVE_PROMPT: Final = "negative_prompt"
 IMAGE: Final = "image"
 MASK: Final = "mask"
-TENSOR_INPUTS: Final = (PROMPT, NEGATIVE_PROMPT, IMAGE, MASK)
+LAST_IMAGE: Final = "last_image"
+VIDEO: Final = "video"
+TENSOR_INPUTS: Final = (PROMPT, NEGATIVE_PROMPT, IMAGE, MASK, LAST_IMAGE, VIDEO)
+# What tasks take besides texts.
+PIXEL_INPUTS: Final = (IMAGE, MASK, LAST_IMAGE, VIDEO)
 GENERATED_IMAGE: Final = "generated_image"
 GENERATED_VIDEO: Final = "generated_video"
 
@@ -47,10 +51,8 @@ def input_tensors(serving: Serving) -> list[dict[str, Any]]:
 
 
 def _takes_tensor(description: ModelDescription, name: str) -> bool:
-    if name == MASK:
-        return Task.INPAINTING in description.tasks
-    if name == IMAGE:
-        return any(task.takes_image for task in description.tasks)
+    if name in PIXEL_INPUTS:
+        return any(name in task.inputs for task in description.tasks)
     return name == PROMPT or any(name in each for each in description.accepted.values())
 
 

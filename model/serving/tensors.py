@@ -26,6 +26,7 @@ NUMBERS: Final = {
     "FP64": np.dtype("<f8"),
 }
 DATATYPES: Final = (*NUMBERS, "BYTES")
+LARGEST_BYTE: Final = 255
 LENGTH: Final = struct.Struct("<I")
 
 
@@ -61,6 +62,25 @@ def files(tensor: InferInput) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def frames(tensor: InferInput) -> Any:
+    """A UINT8 tensor [frames, height, width, 3] as an array."""
+    shape = list(tensor.shape)
+    if len(shape) != 4 or shape[3] != 3 or 0 in shape:
+        raise InvalidRequest(
+            tensor.name, f"must have shape [frames, height, width, 3], not {shape[:8]}"
+        )
+    raw = tensor._raw_data
+    if raw is not None:
+        found = np.frombuffer(raw, np.uint8)
+        _check_count(tensor, found.size)
+        return found.reshape(shape)
+    flat = _flat(tensor.data or [], tensor.name)
+    _check_count(tensor, len(flat))
+    if not all(type(each) is int and 0 <= each <= LARGEST_BYTE for each in flat):
+        raise InvalidRequest(tensor.name, "must hold whole numbers from 0 to 255")
+    return np.array(flat, np.uint8).reshape(shape)
+
+
 def scalar(tensor: InferInput) -> Any:
     """The one element of a knob that came as a tensor."""
     found = elements(tensor)
@@ -87,13 +107,16 @@ def elements(tensor: InferInput) -> list[Any]:
         )  # fmt: skip
     raw = tensor._raw_data
     found = _flat(tensor.data or [], tensor.name) if raw is None else _from_raw(tensor, raw)
-    expected = math.prod(tensor.shape)
-    if len(found) != expected:
-        raise InvalidRequest(
-            tensor.name,
-            f"has {len(found)} elements, but shape {list(tensor.shape)} says {expected}",
-        )
+    _check_count(tensor, len(found))
     return found
+
+
+def _check_count(tensor: InferInput, found: int) -> None:
+    expected = math.prod(tensor.shape)
+    if found != expected:
+        raise InvalidRequest(
+            tensor.name, f"has {found} elements, but shape {list(tensor.shape)} says {expected}"
+        )
 
 
 def _check_column(tensor: InferInput) -> None:

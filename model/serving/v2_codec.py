@@ -15,6 +15,7 @@ from kserve.protocol.infer_type import to_http_parameters
 from ..contract.generation import Generation, GenerationRequest
 from ..errors import InvalidRequest
 from ..media.decode import decode_mask, decode_picture
+from ..media.decode_video import Bounds, Video, Wish, check_frames, decode_video
 from ..pipelines.parameters import BY_NAME
 from ..pipelines.requests import Ask, output_format
 from ..settings import Settings
@@ -22,13 +23,15 @@ from .card import (
     GENERATED_IMAGE,
     GENERATED_VIDEO,
     IMAGE,
+    LAST_IMAGE,
     MASK,
     NEGATIVE_PROMPT,
     PROMPT,
     TENSOR_INPUTS,
+    VIDEO,
     output_name,
 )
-from .tensors import files, scalar, texts
+from .tensors import files, frames, scalar, texts
 
 BINARY_DATA_OUTPUT: Final = "binary_data_output"
 BINARY_DATA: Final = "binary_data"
@@ -51,7 +54,8 @@ class Answer:
 
 def decode(request: InferRequest, settings: Settings, fit: bool = True) -> tuple[Ask, Answer]:
     """Read a request. ``fit``: input pictures are brought to the size that it names; otherwise they
-    keep their own, for a model that looks at several.
+    keep their own, for a model that looks at several. Of an input video, no more frames are decoded
+    than it names.
 
     Raises:
         InvalidRequest: naming the input, parameter or output that is wrong.
@@ -71,13 +75,19 @@ def decode(request: InferRequest, settings: Settings, fit: bool = True) -> tuple
         chosen = BY_NAME["output_format"].parse(chosen)
     size = (_side(parameters, "width"), _side(parameters, "height")) if fit else (None, None)
     pixels = settings.max_pixels
+    video = _video(tensors, parameters, settings)
     ask = Ask(
         prompts=texts(tensors[PROMPT]) if PROMPT in tensors else (),
         negative_prompts=texts(tensors[NEGATIVE_PROMPT]) if NEGATIVE_PROMPT in tensors else None,
         images=tuple(
             decode_picture(each, IMAGE, pixels, size) for each in _files(tensors, IMAGE, settings)
         ),
-        masks=(),
+        last_images=tuple(
+            decode_picture(each, LAST_IMAGE, pixels, size)
+            for each in _files(tensors, LAST_IMAGE, settings)
+        ),
+        videos=() if video is None else (video.frames,),
+        fps=None if video is None else video.fps,
         parameters=parameters,
         id=str(request.id or ""),
     )
@@ -163,6 +173,34 @@ def _files(tensors: Mapping[str, InferInput], name: str, settings: Settings) -> 
     if len(found) > settings.max_images:
         raise InvalidRequest(name, f"has {len(found)} pictures; at most {settings.max_images}")
     return found
+
+
+def _video(
+    tensors: Mapping[str, InferInput], parameters: Mapping[str, Any], settings: Settings
+) -> Video | None:
+    """The one video, as MP4 or as frames."""
+    if VIDEO not in tensors:
+        return None
+    tensor = tensors[VIDEO]
+    bounds = Bounds(settings.max_pixels, settings.max_frames, settings.max_video_pixels)
+    wish = Wish(
+        (_side(parameters, "width"), _side(parameters, "height")),
+        BY_NAME["num_frames"].parse(parameters["num_frames"])
+        if "num_frames" in parameters
+        else None,
+    )
+    if tensor.datatype == "UINT8":
+        return check_frames(frames(tensor), VIDEO, bounds, wish)
+    if tensor.datatype != "BYTES":
+        raise InvalidRequest(
+            VIDEO,
+            f"must be BYTES (an MP4 file) or UINT8 [frames, height, width, 3], not "
+            f"{str(tensor.datatype)[:20]}",
+        )
+    found = files(tensor)
+    if len(found) > 1:
+        raise InvalidRequest(VIDEO, f"has {len(found)} elements; one is taken")
+    return decode_video(found[0], VIDEO, bounds, wish)
 
 
 def _side(parameters: Mapping[str, Any], name: str) -> int | None:

@@ -35,6 +35,7 @@ def lighter(target: Target, model: ModelDescription) -> Target | None:
     size = scaled(Resolution(target.width, target.height), HALF_THE_AREA, model.alignment)
     smaller = replace(target, width=size.width, height=size.height)
     too_small = min(size.width, size.height) < model.least_image_side
-    if smaller == target or (target.task.takes_image and too_small):
+    takes_pixels = target.task.takes_image or target.task.takes_video
+    if smaller == target or (takes_pixels and too_small):
         return None
     return smaller

@@ -31,6 +31,7 @@ SETTINGS_BEHIND: Final = {
     "width": ("warmup_resolutions",),
     "height": ("warmup_resolutions",),
     "image": ("warmup_resolutions",),
+    "video": ("warmup_resolutions",),
     "num_frames": ("warmup_num_frames", "warmup_batch_sizes"),
     "prompt": ("warmup_batch_sizes",),
     "num_inference_steps": ("warmup_sampling_params", "warmup_steps"),
@@ -184,7 +185,7 @@ def _parameters(target: Target, model: ModelDescription, settings: Settings) -> 
     overrides.pop("negative_prompt", None)
     found: dict[str, Any] = {"width": target.width, "height": target.height, "seed": 0, **overrides}
     strength = None
-    if "strength" in accepted and (target.task.takes_image or target.task is Task.VIDEO_TO_VIDEO):
+    if "strength" in accepted:
         usual = model.defaults.strength
         strength = overrides.get("strength", USUAL_STRENGTH if usual is None else usual)
         found["strength"] = strength
@@ -205,12 +206,16 @@ def _negative_prompts(task: Task, model: ModelDescription, settings: Settings) -
 
 
 def _inputs(target: Target, model: ModelDescription) -> dict[str, Any]:
-    """W15, W16: what the task takes besides the prompt. A user's picture has, or is brought to, the
-    size of the output, and so has this one."""
-    if not target.task.takes_image:
-        return {}
+    """W15, W16: what the task takes besides the prompt, in the size of the output: what a user gives
+    has that, or is brought to it."""
     height, width = target.height, target.width
-    found: dict[str, Any] = {"images": (pictures.picture(height, width),) * model.images_in}
-    if target.task is Task.INPAINTING:
+    found: dict[str, Any] = {}
+    if target.task.takes_image:
+        found["images"] = (pictures.picture(height, width),) * model.images_in
+    if "mask" in target.task.inputs:
         found["masks"] = (pictures.mask(height, width),)
+    if "last_image" in target.task.inputs:
+        found["last_images"] = (pictures.picture(height, width),)
+    if target.task.takes_video:
+        found["videos"] = (pictures.video(target.frames, height, width),)
     return found

@@ -29,6 +29,7 @@ from model.pipelines.requests import Ask, build_request
 from model.settings import Settings
 from model.warmup.plan import build_plan
 from tests.integration.families import tiny, vision
+from tests.integration.families.conftest import FRAMES
 
 SIDE: Final = 64
 STEPS: Final = 2
@@ -36,6 +37,7 @@ SETTINGS: Final = Settings()
 
 T2I, I2I, INPAINT = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
 T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
+F2V, V2V = Task.FRAMES_TO_VIDEO, Task.VIDEO_TO_VIDEO
 PICTURES: Final = (T2I, I2I, INPAINT)
 
 
@@ -82,6 +84,11 @@ FAMILIES: Final = {
     "Qwen-Image-Edit": Expected(vision.qwen_image_edit, "qwen-image-edit", (I2I,)),
     "Qwen-Image-Edit-Plus": Expected(vision.qwen_image_edit_plus, "qwen-image-edit-plus", (I2I,)),
     "Wan I2V": Expected(vision.wan_image_to_video, "wan", (I2V,), frames=4),
+    "Wan, of two frames": Expected(vision.wan_frames_to_video, "wan", (F2V,), frames=4),
+    "Wan 2.2 I2V": Expected(
+        vision.wan_of_one_frame_or_two, "wan", (I2V, F2V), own=2, frames=4
+    ),
+    "Wan V2V": Expected(tiny.wan_video_to_video, "wan", (V2V,), frames=4),
     "Wan 2.2, both tasks": Expected(
         lambda: tiny.wan(expand_timesteps=True),
         "wan",
@@ -89,12 +96,12 @@ FAMILIES: Final = {
         frames=4,
         defaults={"fps": 24.0},
     ),
-    "Wan T2V": Expected(tiny.wan, "wan", (T2V,), frames=4, defaults={"fps": 16.0}),
+    "Wan T2V": Expected(tiny.wan, "wan", (T2V, V2V), frames=4, defaults={"fps": 16.0}),
     "LTX-Video": Expected(
         tiny.ltx_video, "ltx-video", (T2V, I2V), frames=8, alignment=32, defaults={"fps": 25.0}
     ),
     "LTX-Video, conditioned": Expected(
-        tiny.ltx_condition, "ltx-video", (T2V, I2V), own=2, frames=8, alignment=32
+        tiny.ltx_condition, "ltx-video", (T2V, I2V, F2V), own=3, frames=8, alignment=32
     ),
 }  # fmt: skip
 
@@ -109,14 +116,22 @@ def picture(width: int, height: int) -> Any:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
+def film(width: int) -> Any:
+    return np.random.default_rng(1).integers(0, 256, (FRAMES, SIDE, width, 3), np.uint8)
+
+
 def asked(model: LoadedModel, task: Task, width: int = SIDE, **knobs: Any) -> GenerationRequest:
-    """Seed 7, two steps, whole strength: an input picture leaves its mark in every step."""
+    """Seed 7, two steps, whole strength: an input picture leaves its mark in every step. Of a video
+    nothing would be left."""
     image = picture(width, SIDE)
-    strength = {"strength": 1.0} if "strength" in model.description.accepted[task] else {}
+    whole = 0.5 if task is V2V else 1.0
+    strength = {"strength": whole} if "strength" in model.description.accepted[task] else {}
     ask = Ask(
         prompts=("a red fox",),
         images=(image,) if task.takes_image else (),
         masks=(image[..., 0],) if task is INPAINT else (),
+        last_images=(255 - image,) if task is F2V else (),
+        videos=(film(width),) if task is V2V else (),
         parameters={"width": width, "height": SIDE, "seed": 7, "num_inference_steps": STEPS}
         | strength | knobs,
     )  # fmt: skip
@@ -177,11 +192,17 @@ def test_w53_family(saved: Callable[..., Path], name: str) -> None:
         drawn(model, wider)
         cancelled(model, wider)
         request = asked(model, task)
-        copies = [each.copy() for each in (*request.images, *request.masks)]
+        given = (*request.images, *request.masks, *request.last_images, *request.videos)
+        copies = [each.copy() for each in given]
         again = drawn(model, request)
         assert np.array_equal(again, cold[task]), f"{task}: the same seed, after other requests"
-        for given, copy in zip((*request.images, *request.masks), copies, strict=True):
-            assert np.array_equal(given, copy), f"{task}: the request's own picture was written to"
+        for each, copy in zip(given, copies, strict=True):
+            assert np.array_equal(each, copy), f"{task}: the request's own picture was written to"
+        # W15: each input counts.
+        for name in ("last_images", "videos"):
+            if kept := getattr(request, name):
+                other = replace(request, **{name: (255 - kept[0],)})
+                assert not np.array_equal(drawn(model, other), again), f"{task}: {name}"
     assert state(model) == before
 
 

@@ -28,6 +28,7 @@ from diffusers import (
     UniPCMultistepScheduler,
     WanPipeline,
     WanTransformer3DModel,
+    WanVideoToVideoPipeline,
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
@@ -263,6 +264,10 @@ def wan(expand_timesteps: bool = False) -> Any:
     return WanPipeline(
         transformer=wan_transformer(16), expand_timesteps=expand_timesteps, **wan_parts()
     )
+
+
+def wan_video_to_video() -> Any:
+    return WanVideoToVideoPipeline(transformer=wan_transformer(16), **wan_parts())
 
 
 def _ltx_parts() -> dict[str, Any]:

@@ -125,11 +125,27 @@ def qwen_image_edit_plus() -> Any:
     return QwenImageEditPlusPipeline(processor=qwen_processor(), **tiny.qwen_parts())
 
 
-def wan_image_to_video() -> Any:
+def wan_image_to_video(pictures: int | None = None) -> Any:
     """As Wan 2.1: the picture is read by CLIP too."""
+    tokens = (32 // 8) ** 2 + 1  # of CLIP, for one picture
     return WanImageToVideoPipeline(
-        transformer=tiny.wan_transformer(36, image_dim=WIDTH, added_kv_proj_dim=None),
+        transformer=tiny.wan_transformer(
+            36,
+            image_dim=WIDTH,
+            added_kv_proj_dim=None,
+            pos_embed_seq_len=pictures and pictures * tokens,
+        ),
         image_encoder=clip_vision(),
         image_processor=clip_images(),
         **tiny.wan_parts(),
     )
+
+
+def wan_frames_to_video() -> Any:
+    """As Wan 2.1's FLF2V: CLIP reads two pictures."""
+    return wan_image_to_video(pictures=2)
+
+
+def wan_of_one_frame_or_two() -> Any:
+    """As Wan 2.2's I2V: without CLIP."""
+    return WanImageToVideoPipeline(transformer=tiny.wan_transformer(36), **tiny.wan_parts())
