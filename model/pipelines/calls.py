@@ -120,9 +120,10 @@ def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dic
     knobs |= {"num_images_per_prompt": copies // repeat, "negative_prompt": None}
     if not (request.images or request.videos):
         knobs["strength"] = None
-    images, last_images = request.images, request.last_images
-    if "last_image" not in known:  # then it is one of the pictures, and ``fixed`` has their places
-        images, last_images = (*images, *last_images), ()
+    images, last_images, taken = request.images, request.last_images, facts.pictures
+    if last_images and "last_image" not in known:
+        # It is one of the pictures then, and ``fixed`` says where they stand.
+        images, last_images, taken = (*images, *last_images), (), Pictures.ALL
     wanted: dict[str, Any] = {
         call_name(name, known) or "": value
         for name, value in knobs.items()
@@ -134,7 +135,7 @@ def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dic
         # One generator a picture, on the CPU: a seed's noise is the same in any batch and on any
         # device.
         "generator": [torch.Generator("cpu").manual_seed(seed) for seed in request.seeds],
-        "image": _pictures(images, repeat, facts.pictures),
+        "image": _pictures(images, repeat, taken),
         "last_image": _pictures(last_images, repeat, facts.pictures),
         "video": [Image.fromarray(frame) for video in request.videos for frame in video] or None,
         "mask_image": _pictures(request.masks, repeat, facts.pictures),
@@ -191,8 +192,8 @@ def _repeated(found: tuple[Any, ...], times: int) -> list[Any]:
 def _pictures(found: tuple[Any, ...], times: int, taken: Pictures) -> Any:
     """As the call takes them; None where there are none."""
     pictures = [Image.fromarray(each) for each in _repeated(found, times)]
-    if taken is Pictures.ONE and len(pictures) == 1:
-        return pictures[0]
+    if taken is Pictures.ONE:
+        return next(iter(pictures), None)
     return pictures or None
 
 

@@ -31,8 +31,8 @@ RANDOM_SEED_BITS: Final = 32
 class Ask:
     """What a client said. ``images``, ``last_images`` and ``masks`` are decoded: uint8 arrays
     [height, width, 3] and, of masks, [height, width]; ``videos`` are [frames, height, width, 3],
-    of ``fps`` frames a second where their file says so. ``parameters`` may still hold numbers as
-    text.
+    of ``video_fps`` frames a second where their file says so. ``parameters`` may still hold numbers
+    as text.
     """
 
     prompts: tuple[str, ...]
@@ -41,7 +41,7 @@ class Ask:
     masks: tuple[Any, ...] = ()
     last_images: tuple[Any, ...] = ()
     videos: tuple[Any, ...] = ()
-    fps: float | None = None
+    video_fps: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     id: str = ""
 
@@ -225,15 +225,16 @@ def _check_video(ask: Ask, values: Mapping[str, Any]) -> None:
         raise InvalidRequest(
             "num_frames", f"is {values['num_frames']}, and the input video has {frames}"
         )
-    if ask.fps is not None and "fps" not in values and not 1 <= ask.fps <= MOST_FPS:
+    if ask.video_fps is not None and "fps" not in values and not 1 <= ask.video_fps <= MOST_FPS:
         raise InvalidRequest(
-            "fps", f"of the input video is {ask.fps:g}; name the one to draw, from 1 to {MOST_FPS}"
+            "fps",
+            f"of the input video is {ask.video_fps:g}; name the one to draw, from 1 to {MOST_FPS}",
         )
 
 
 def _told_by_video(ask: Ask) -> dict[str, Any]:
     """What a video says in place of the model's defaults: what comes out is as long."""
-    told = {"num_frames": len(ask.videos[0]) if ask.videos else None, "fps": ask.fps}
+    told = {"num_frames": len(ask.videos[0]) if ask.videos else None, "fps": ask.video_fps}
     return {name: value for name, value in told.items() if value is not None}
 
 

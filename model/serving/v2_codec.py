@@ -87,7 +87,7 @@ def decode(request: InferRequest, settings: Settings, fit: bool = True) -> tuple
             for each in _files(tensors, LAST_IMAGE, settings)
         ),
         videos=() if video is None else (video.frames,),
-        fps=None if video is None else video.fps,
+        video_fps=None if video is None else video.fps,
         parameters=parameters,
         id=str(request.id or ""),
     )

@@ -185,7 +185,7 @@ def _parameters(target: Target, model: ModelDescription, settings: Settings) -> 
     overrides.pop("negative_prompt", None)
     found: dict[str, Any] = {"width": target.width, "height": target.height, "seed": 0, **overrides}
     strength = None
-    if "strength" in accepted:
+    if "strength" in accepted and (target.task.takes_image or target.task.takes_video):
         usual = model.defaults.strength
         strength = overrides.get("strength", USUAL_STRENGTH if usual is None else usual)
         found["strength"] = strength
@@ -206,8 +206,8 @@ def _negative_prompts(task: Task, model: ModelDescription, settings: Settings) -
 
 
 def _inputs(target: Target, model: ModelDescription) -> dict[str, Any]:
-    """W15, W16: what the task takes besides the prompt, in the size of the output: what a user gives
-    has that, or is brought to it."""
+    """W15, W16: what the task takes besides the prompt, in the size of the output: what users give
+    has it, or is brought to it."""
     height, width = target.height, target.width
     found: dict[str, Any] = {}
     if target.task.takes_image:

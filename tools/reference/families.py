@@ -14,14 +14,15 @@ INTRODUCTION = """# Families of models
 A model is a diffusers folder. Its family is found by the pipeline class that `model_index.json`
 names. Any other class of diffusers works as well: its task and its parameters are read from the
 signature of its call, the metadata says `"registered": false`, and the log has a warning. Classes
-that need a video, or another input that requests do not have, are refused at the start.
+that need an input that requests do not have are refused at the start.
 
 ## Classes
 
-A class that takes a picture or does without has two tasks, and both are warmed up. Classes in
-italics borrow the components of the family's first class, where these are all there: one server
-does all of their tasks. Those are not warmed up unless `--warmup-tasks` names them. *Needs* are
-packages that diffusers leaves optional, and without which the class does not load.
+A class that takes a picture or does without has two tasks, and both are warmed up. What weights
+cannot do of their class' tasks is left out: *only ... with* names the flags of their configuration
+that say so. Classes in italics borrow the components of the family's first class, where these are
+all there: one server does all of their tasks. Those are not warmed up unless `--warmup-tasks` names
+them. *Needs* are packages that diffusers leaves optional, and without which the class does not load.
 
 """
 DEFAULTS_TITLE = """
@@ -41,9 +42,14 @@ RULES = """
   that is more (32 for LTX-Video and for Wan 2.2 5B): `pipeline.alignment` in the metadata.
 - `num_frames` is a multiple of the VAE's factor in time, plus 1: `pipeline.frame_step`. The server
   names the two nearest numbers to one that does not fit.
-- An input picture has at least 64 pixels along each side.
+- An input picture or video has at least 64 pixels along each side.
 - Pictures *for each prompt* are one for all prompts, or one each; *one* and *up to n* are for one
   prompt a request. What comes out has the size that the request names, or the first picture's.
+- A task from frames takes two pictures of one size: `image` is the first frame, `last_image` the
+  last.
+- A task from a video takes one `video` for one prompt, and draws it anew as far as `strength` says.
+  What comes out has its size, its frames and its rate, unless the request names others; of a longer
+  video the first `num_frames` are taken.
 - A VAE may return its latents in any of the forms that diffusers knows (`latent_dist`, `latent`,
   `latents`, or the distribution itself), and have no shift. FLUX.2 also takes VAEs without a batch
   norm, of plain or of patchified latents.
@@ -70,7 +76,15 @@ def _class_row(family: Family, name: str, known: PipelineClass) -> tuple[str, ..
     if known.sibling_if:
         shown += f" (if `{known.sibling_if}`)"
     packages = ", ".join(f"`{each}`" for each in known.needs)
-    return family.name, shown, ", ".join(known.tasks), _pictures(family, known), packages
+    return family.name, shown, _tasks(known), _pictures(family, known), packages
+
+
+def _tasks(known: PipelineClass) -> str:
+    rules = [
+        f"{'only ' + ', '.join(each.tasks) if each.tasks else 'none'} with `{each.flag}`"
+        for each in known.narrowed
+    ]
+    return "; ".join([", ".join(known.tasks), *rules])
 
 
 def _pictures(family: Family, known: PipelineClass) -> str:

@@ -56,5 +56,19 @@ def video_description(description: ModelDescription) -> ModelDescription:
 
 
 @pytest.fixture
+def film_description(video_description: ModelDescription) -> ModelDescription:
+    """Makes videos of one frame, of the first and the last one, or of a video."""
+    knobs = PLAIN - {"num_images_per_prompt"} | {"num_frames", "fps"}
+    tasks = (Task.IMAGE_TO_VIDEO, Task.FRAMES_TO_VIDEO, Task.VIDEO_TO_VIDEO)
+    return replace(
+        video_description,
+        tasks=tasks,
+        own_tasks=3,
+        accepted={**dict.fromkeys(tasks, knobs), Task.VIDEO_TO_VIDEO: knobs | {"strength"}},
+        unbatched=frozenset(tasks),
+    )
+
+
+@pytest.fixture
 def settings() -> Settings:
     return Settings()

@@ -229,7 +229,7 @@ def test_pictures_of_one_prompt_are_a_list_or_a_single_one(
 ) -> None:
     facts = PipelineClass(
         (Task.IMAGE_TO_IMAGE,), taken, hides=frozenset({"strength"}),
-        fixed={"max_area": lambda sampling: sampling.width * sampling.height},
+        fixed={"max_area": lambda request: request.sampling.width * request.sampling.height},
     )  # fmt: skip
     monkeypatch.setattr(families, "FAMILIES", (Family("test", {"TakesPicture": facts}),))
     one = replace(WITH_PICTURES, prompts=("a fox",))
@@ -321,3 +321,38 @@ def test_w25_a_black_picture_proves_nothing_and_is_the_users_if_they_get_one() -
     black.flagged = [False, True]
     notes = run(black, warming, lambda step, of: None).notes
     assert notes == {"hidden_by_safety_checker": "1"}, "blackened on purpose"
+
+
+class FakeFilms:
+    """Takes what calls of videos take."""
+
+    def __call__(
+        self, prompt: Any = None, image: Any = None, last_image: Any = None, video: Any = None
+    ) -> None: ...
+
+
+class FakePlaces:
+    """Takes several pictures, with their places."""
+
+    def __call__(self, image: Any = None, frame_index: Any = 0) -> None: ...
+
+
+FILM = np.arange(2 * 2 * 4 * 3, dtype=np.uint8).reshape(2, 2, 4, 3)
+
+
+def test_w15_a_video_is_its_frames_and_a_last_frame_is_the_calls_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    facts = PipelineClass((Task.VIDEO_TO_VIDEO, Task.FRAMES_TO_VIDEO), Pictures.ONE)
+    known = Family("test", {"FakeFilms": facts, "FakePlaces": facts})
+    monkeypatch.setattr(families, "FAMILIES", (known,))
+    film = replace(REQUEST, task=Task.VIDEO_TO_VIDEO, prompts=("a fox",), videos=(FILM,))
+    found = arguments(FakeFilms(), film, None)
+    assert [np.asarray(each).tolist() for each in found["video"]] == FILM.tolist()
+    assert "image" not in found
+    ends = replace(film, videos=(), images=(FILM[0],), last_images=(FILM[1],))
+    found = arguments(FakeFilms(), ends, None)
+    assert np.array_equal(np.asarray(found["image"]), FILM[0])
+    assert np.array_equal(np.asarray(found["last_image"]), FILM[1])
+    found = arguments(FakePlaces(), ends, None)
+    assert [np.asarray(each).tolist() for each in found["image"]] == FILM.tolist()

@@ -1,13 +1,14 @@
 """The table of families: true to diffusers, and without contradictions."""
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from model.contract.generation import Sampling
+from model.contract.generation import GenerationRequest, Sampling
 from model.contract.sampling import FrameContract, SamplingDefaults, Task
+from model.errors import ModelNotLoadable
 from model.pipelines.families import (
     FAMILIES,
     UNKNOWN,
@@ -17,6 +18,7 @@ from model.pipelines.families import (
     PipelineClass,
     class_of,
     family_of,
+    own_tasks_of,
     siblings_of,
 )
 from model.pipelines.signature import NAMES, call_name
@@ -74,7 +76,11 @@ def test_w53_the_classes_are_those_of_diffusers(
     assert "prompt" in found
     assert ("image" in found) == any(task.takes_image for task in known.tasks)
     assert ("mask_image" in found) == (Task.INPAINTING in known.tasks)
-    assert ("num_frames" in found) == known.tasks[0].makes_video
+    draws_frames = known.tasks[0].makes_video and Task.VIDEO_TO_VIDEO not in known.tasks
+    assert ("num_frames" in found) == draws_frames
+    assert (Task.VIDEO_TO_VIDEO in known.tasks) <= ("video" in found)
+    ends = "last_image" in found or "frame_index" in known.fixed
+    assert (Task.FRAMES_TO_VIDEO in known.tasks) == ends
     assert known.fixed.keys() <= found.keys()
     assert known.hides <= found.keys()
     assert len(set(known.tasks)) == len(known.tasks)
@@ -86,6 +92,76 @@ def test_w53_flags_are_those_of_the_leading_class(
 ) -> None:
     flags = {*family.variants, *filter(None, (family.guidance_unless, known.sibling_if))}
     assert flags <= parameters(next(iter(family.pipelines)), "__init__").keys()
+
+
+@each_class
+def test_w15_what_narrows_a_class_is_in_configurations(
+    name: str, known: PipelineClass, family: Family
+) -> None:
+    """A name that nothing has would narrow nothing, in silence."""
+    import diffusers
+
+    for each in known.narrowed:
+        assert set(each.tasks) < set(known.tasks)
+        if each.component:
+            kind = parameters(name, "__init__")[each.component].annotation
+            # The annotation of an optional component is a union.
+            kind = getattr(kind, "__args__", (kind,))[0]
+            assert each.flag in inspect.signature(kind.__init__).parameters
+        else:
+            classes = [getattr(diffusers, other) for other in family.pipelines]
+            assert any(each.flag in inspect.signature(kind).parameters for kind in classes)
+
+
+@pytest.mark.parametrize(
+    ("flags", "tasks"),
+    [
+        ({}, (Task.IMAGE_TO_VIDEO, Task.FRAMES_TO_VIDEO)),
+        ({"expand_timesteps": True}, (Task.IMAGE_TO_VIDEO,)),
+        ({"image_dim": 1280}, (Task.IMAGE_TO_VIDEO,)),
+        ({"image_dim": 1280, "pos_embed_seq_len": 514}, (Task.FRAMES_TO_VIDEO,)),
+    ],
+)
+def test_w15_the_weights_say_whether_one_picture_is_read_or_two(
+    flags: dict[str, Any], tasks: tuple[Task, ...]
+) -> None:
+    known = class_of("WanImageToVideoPipeline")
+    assert known
+    asked = []
+
+    def flag(component: str, name: str) -> Any:
+        asked.append((component, name))
+        return flags.get(name)
+
+    assert own_tasks_of("WanImageToVideoPipeline", known, flag) == tasks
+    assert set(asked) <= {
+        ("", "expand_timesteps"), ("transformer", "image_dim"), ("transformer", "pos_embed_seq_len")
+    }  # fmt: skip
+
+
+def test_w15_weights_that_do_nothing_of_their_class_are_refused_by_name() -> None:
+    known = class_of("WanVideoToVideoPipeline")
+    assert known
+    with pytest.raises(
+        ModelNotLoadable, match=r"WanVideoToVideoPipeline does not .* boundary_ratio;"
+    ):
+        own_tasks_of("WanVideoToVideoPipeline", known, lambda _, name: name == "boundary_ratio")
+
+
+def test_w15_two_frames_have_their_places_in_the_video() -> None:
+    known = class_of("LTXConditionPipeline")
+    assert known
+    sampling = Sampling(width=96, height=64, num_inference_steps=2, num_frames=17)
+    one = GenerationRequest("a", Task.IMAGE_TO_VIDEO, ("a fox",), sampling, seeds=(1,))
+    two = replace(one, task=Task.FRAMES_TO_VIDEO, last_images=(None,))
+    assert {name: value(one) for name, value in known.fixed.items()} == {
+        "frame_index": None,
+        "video": None,
+    }
+    assert {name: value(two) for name, value in known.fixed.items()} == {
+        "frame_index": [0, 16],
+        "video": [None, None],
+    }
 
 
 @each_family
@@ -136,7 +212,8 @@ def test_w52_hooks_are_known(family: Family) -> None:
 def test_kontext_draws_the_size_that_is_asked_for() -> None:
     fixed = family_of("FluxKontextPipeline").pipelines["FluxKontextPipeline"].fixed
     sampling = Sampling(width=96, height=64, num_inference_steps=2)
-    assert {name: value(sampling) for name, value in fixed.items()} == {
+    request = GenerationRequest("a", Task.TEXT_TO_IMAGE, ("a fox",), sampling, seeds=(1,))
+    assert {name: value(request) for name, value in fixed.items()} == {
         "max_area": 96 * 64,
         "_auto_resize": False,
     }

@@ -75,7 +75,7 @@ def test_w11_sizes_follow_from_the_components(
 @pytest.mark.parametrize(
     ("pipeline", "vae", "patch", "tasks", "alignment", "step"),
     [
-        ("WanPipeline", WAN_VAE, [1, 2, 2], (T2V,), 16, 4),
+        ("WanPipeline", WAN_VAE, [1, 2, 2], (T2V, Task.VIDEO_TO_VIDEO), 16, 4),
         ("LTXPipeline", LTX_VAE, 1, (T2V, I2V), 32, 8),
     ],
 )
@@ -119,3 +119,26 @@ def test_a_class_in_no_table_is_taken_for_text_to_image_and_says_so(folder: Any)
 def test_a_call_is_read_from_its_source() -> None:
     assert {"prompt", "height", "true_cfg_scale"} <= call_of("QwenImagePipeline")
     assert call_of("NobodysPipeline") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("index", "transformer", "tasks"),
+    [
+        ({}, {}, (I2V, Task.FRAMES_TO_VIDEO)),
+        ({"expand_timesteps": True}, {}, (I2V,)),
+        ({}, {"image_dim": 1280}, (I2V,)),
+        ({}, {"image_dim": 1280, "pos_embed_seq_len": 514}, (Task.FRAMES_TO_VIDEO,)),
+    ],
+)
+def test_w15_the_weights_say_what_the_class_does_with_them(
+    folder: Any, index: dict[str, Any], transformer: dict[str, Any], tasks: tuple[Task, ...]
+) -> None:
+    found = describe_folder(folder("WanImageToVideoPipeline", index, transformer=transformer))
+    assert (found.tasks, found.own_tasks) == (tasks, len(tasks))
+
+
+@pytest.mark.parametrize("flag", ["expand_timesteps", "boundary_ratio"])
+def test_w15_weights_of_two_denoisers_or_of_times_for_frames_edit_no_videos(
+    folder: Any, flag: str
+) -> None:
+    assert Task.VIDEO_TO_VIDEO not in describe_folder(folder("WanPipeline", {flag: 0.875})).tasks

@@ -162,7 +162,7 @@ def test_w53_a_sibling_is_offered_where_all_that_it_needs_is_there(
     monkeypatch.setattr(families, "FAMILIES", (family,))
     monkeypatch.setattr(diffusers, "Sibling", Sibling, raising=False)
     lead = Lead(torch.nn.Identity(), torch.nn.Identity() if encoder else None, flag)
-    found = _by_task(lead, own, "Lead")
+    found = _by_task(lead, own.tasks, "Lead")
     assert found.keys() == {Task.TEXT_TO_IMAGE} | ({Task.IMAGE_TO_IMAGE} if offered else set())
     assert found[Task.TEXT_TO_IMAGE] is lead
     if offered:

@@ -17,6 +17,7 @@ from model.settings import Settings
 PICTURE = np.zeros((64, 128, 3), np.uint8)
 TALL = np.zeros((100, 128, 3), np.uint8)
 MASK = np.zeros((64, 128), np.uint8)
+FILM = np.zeros((17, 64, 128, 3), np.uint8)
 
 
 def ask(*prompts: str, **known: Any) -> Ask:
@@ -245,6 +246,76 @@ def test_what_is_wrong_with_a_video_is_named(
     error = refused(asked, video_description, settings)
     assert error.field == field
     assert re.search(problem, str(error))
+
+
+@pytest.mark.parametrize(
+    ("given", "task"),
+    [
+        ({"images": (PICTURE,)}, Task.IMAGE_TO_VIDEO),
+        ({"images": (PICTURE,), "last_images": (PICTURE,)}, Task.FRAMES_TO_VIDEO),
+        ({"videos": (FILM,)}, Task.VIDEO_TO_VIDEO),
+    ],
+)
+def test_w15_the_task_follows_from_last_frames_and_videos_too(
+    film_description: ModelDescription, settings: Settings, given: dict[str, Any], task: Task
+) -> None:
+    request = build_request(ask(**given), film_description, settings)
+    assert request.task is task
+    assert request.shape.image_in
+    for name in ("images", "last_images", "videos"):
+        assert len(getattr(request, name)) == len(given.get(name, ()))
+
+
+def test_w15_what_comes_out_has_the_size_the_length_and_the_rate_of_the_video(
+    film_description: ModelDescription, settings: Settings
+) -> None:
+    film = FILM[:9, :, :80]
+    request = build_request(ask(videos=(film,), video_fps=12.5), film_description, settings)
+    assert request.pixel_shape == (1, 9, 64, 80, 3)
+    assert (request.sampling.num_frames, request.sampling.fps) == (9, 12.5)
+    own = Ask(
+        ("a fox",), videos=(FILM,), video_fps=30.0, parameters={"num_frames": 5, "strength": 0.5}
+    )
+    request = build_request(own, film_description, settings)
+    assert (request.sampling.num_frames, request.sampling.fps) == (5, 30.0)
+    assert request.videos[0].shape == (5, 64, 128, 3), "the first ones"
+    assert request.sampling.strength == 0.5
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        (ask(videos=(FILM,), images=(PICTURE,)), "video: is not taken together with image; this"),
+        (ask(last_images=(PICTURE,)), "last_image: needs an image"),
+        (ask(), "image: is missing; this model does image-to-video, frames-to-video, video-to-vi"),
+        (ask(videos=(FILM, FILM)), "video: has 2 elements; one is taken"),
+        (ask("a", "b", videos=(FILM,)), "prompt: has 2 elements; this model does video-to-video f"),
+        (ask(videos=(FILM[:16],)), "video: has 16 frames; this model takes a multiple of 4, plus "
+         "1: name num_frames 13, and the first 13 are taken"),
+        (ask(videos=(FILM,), num_frames=21), "num_frames: is 21, and the input video has 17"),
+        (ask(videos=(FILM,), num_frames=16), "num_frames: must be a multiple of 4, plus 1"),
+        (ask(videos=(FILM[:, :48],)), "video: has 128x48 pixels; this model needs at least 64"),
+        (ask(videos=(FILM[:, :, :100],)), "width: must be a multiple of 16 for this model (the in"
+         "put video has 100)"),
+        (ask(videos=(FILM,), video_fps=1000.0), "fps: of the input video is 1000; name the one"),
+        (ask(images=(PICTURE,), last_images=(TALL,)), "last_image: differs in size from image; n"),
+        (ask(images=(PICTURE,), last_images=(PICTURE, PICTURE)), "last_image: has 2 elements for"),
+        (ask(videos=(FILM,), strength=0.01), "strength: 0.01 of 8 steps is less than one step"),
+        (ask(strength=0.5, images=(PICTURE,)), "strength: SomeVideoPipeline does not take it for"),
+    ],
+)  # fmt: skip
+def test_w15_what_is_wrong_with_an_input_video_or_frame_is_named(
+    film_description: ModelDescription, settings: Settings, asked: Ask, problem: str
+) -> None:
+    assert str(refused(asked, film_description, settings)).startswith(problem)
+
+
+def test_w15_a_model_of_two_frames_says_which_is_missing(
+    film_description: ModelDescription, settings: Settings
+) -> None:
+    model = replace(film_description, tasks=(Task.FRAMES_TO_VIDEO,))
+    error = refused(ask(images=(PICTURE,)), model, settings)
+    assert str(error) == "last_image: is missing; this model does frames-to-video"
 
 
 @pytest.mark.parametrize("name", ["num_frames", "fps"])

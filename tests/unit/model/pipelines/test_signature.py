@@ -1,6 +1,5 @@
 """What a call takes, and what a class that is in no table seems to be for (W53)."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +46,17 @@ class FilmsPicture:
     def __call__(self, image: Any, num_frames: int = 9, num_videos_per_prompt: int = 1) -> None: ...
 
 
+class FilmsAgain:
+    def __call__(
+        self, video: Any = None, prompt: Any = None, strength: float = 0.8,
+        num_videos_per_prompt: int = 1,
+    ) -> None: ...  # fmt: skip
+
+
+class FilmsBoth:
+    def __call__(self, video: Any, image: Any, prompt: str) -> None: ...
+
+
 class Needs:
     def __call__(self, prompt: str, audio: Any, depth: Any, *rest: Any, **named: Any) -> None: ...
 
@@ -61,6 +71,7 @@ class Needs:
         (PaintsPerhaps, Task.INPAINTING),
         (Films, Task.TEXT_TO_VIDEO),
         (FilmsPicture, Task.IMAGE_TO_VIDEO),
+        (FilmsAgain, Task.VIDEO_TO_VIDEO),
     ],
 )
 def test_w53_an_unknown_pipelines_task_follows_from_its_call(kind: type, task: Task) -> None:
@@ -72,12 +83,20 @@ def test_w53_what_requests_do_not_have_is_named() -> None:
         by_signature(Needs())
 
 
-def test_w53_a_class_that_edits_videos_is_refused() -> None:
-    from diffusers import WanVideoToVideoPipeline
+def test_w15_a_class_that_edits_videos_is_taken_by_its_call() -> None:
+    from diffusers import AnimateDiffVideoToVideoPipeline
 
-    pipeline = WanVideoToVideoPipeline.__new__(WanVideoToVideoPipeline)
-    with pytest.raises(ModelNotLoadable, match="WanVideoToVideoPipeline needs video, which reques"):
-        by_signature(pipeline)
+    pipeline = AnimateDiffVideoToVideoPipeline.__new__(AnimateDiffVideoToVideoPipeline)
+    assert by_signature(pipeline) == PipelineClass((Task.VIDEO_TO_VIDEO,), Pictures.ONE)
+
+
+def test_w15_a_video_and_a_picture_are_not_asked_for_together() -> None:
+    with pytest.raises(ModelNotLoadable, match="FilmsBoth needs a video and an image, which reque"):
+        by_signature(FilmsBoth())
+
+
+def test_w15_an_input_video_is_cut_to_frames_and_drawn_once() -> None:
+    assert accepted(FilmsAgain(), Task.VIDEO_TO_VIDEO) == {"strength", "num_frames", "fps"}
 
 
 def test_every_name_that_is_passed_on_is_a_request_parameter() -> None:
@@ -121,10 +140,9 @@ def test_strength_and_copies_are_for_tasks_that_have_them(monkeypatch: pytest.Mo
     ("pictures", "expected"), [(Pictures.EACH, False), (Pictures.ALL, True), (Pictures.ONE, True)]
 )
 def test_prompts_share_a_call_where_it_tells_their_pictures_apart(
-    monkeypatch: pytest.MonkeyPatch, pictures: Pictures, expected: bool
+    pictures: Pictures, expected: bool
 ) -> None:
     facts = PipelineClass((Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE), pictures)
-    family = Family("test", {"SimpleNamespace": facts})
-    monkeypatch.setattr(families, "FAMILIES", (family,))
-    assert unbatched(SimpleNamespace(), Task.IMAGE_TO_IMAGE) is expected
-    assert unbatched(SimpleNamespace(), Task.TEXT_TO_IMAGE) is False
+    assert unbatched(facts, Task.IMAGE_TO_IMAGE) is expected
+    assert unbatched(facts, Task.TEXT_TO_IMAGE) is False
+    assert unbatched(facts, Task.VIDEO_TO_VIDEO) is True

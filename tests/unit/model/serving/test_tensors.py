@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kserve import InferInput
 
 from model.errors import InvalidRequest
-from model.serving.tensors import DATATYPES, NUMBERS, elements, files, scalar, texts
+from model.serving.tensors import DATATYPES, NUMBERS, elements, files, frames, scalar, texts
 
 NAME = "thing"
 JSON = st.recursive(
@@ -43,7 +43,7 @@ def refusal(function: Any, tensor: InferInput) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("function", [elements, texts, files, scalar])
+@pytest.mark.parametrize("function", [elements, texts, files, frames, scalar])
 @given(tensor=st.builds(as_json, SHAPES, st.lists(JSON, max_size=4), st.sampled_from(DATATYPES)))
 def test_any_json_is_read_or_refused_by_name(function: Any, tensor: InferInput) -> None:
     try:
@@ -52,7 +52,7 @@ def test_any_json_is_read_or_refused_by_name(function: Any, tensor: InferInput) 
         assert error.field == NAME  # noqa: PT017
 
 
-@pytest.mark.parametrize("function", [elements, texts, files, scalar])
+@pytest.mark.parametrize("function", [elements, texts, files, frames, scalar])
 @given(tensor=st.builds(as_raw, SHAPES, st.binary(max_size=24), st.sampled_from(DATATYPES)))
 def test_any_bytes_are_read_or_refused_by_name(function: Any, tensor: InferInput) -> None:
     try:

@@ -17,6 +17,7 @@ from model.contract.generation import Generation, GenerationRequest, Sampling, T
 from model.contract.sampling import Shape, Task
 from model.errors import InvalidRequest
 from model.media.encode import encode as encode_picture
+from model.media.video import encode_video
 from model.pipelines.parameters import BY_NAME, FORMATS
 from model.serving.card import TENSOR_INPUTS
 from model.serving.tensors import DATATYPES
@@ -101,6 +102,49 @@ def test_pictures_of_a_model_that_looks_at_several_keep_their_sizes(settings: Se
     ask, _ = decode(asked, settings, fit=False)
     assert [each.shape for each in ask.images] == [(16, 32, 3), (64, 48, 3)]
     assert ask.parameters == {"width": 96, "height": 96}
+
+
+def test_w15_a_video_comes_as_a_file_or_as_frames(settings: Settings) -> None:
+    film = np.full((5, 16, 32, 3), 99, np.uint8)
+    file = base64.b64encode(encode_video(film, 12.5, "")).decode()
+    as_frames = InferInput("video", [5, 16, 32, 3], "UINT8", film.tolist())
+    raw = InferInput("video", [5, 16, 32, 3], "UINT8")
+    raw._raw_data = film.tobytes()
+    for tensor, fps in ((text("video", file), 12.5), (as_frames, None), (raw, None)):
+        ask, _ = decode(request(tensor), settings)
+        assert np.abs(ask.videos[0].astype(int) - film).max() <= 2
+        assert ask.video_fps == fps
+        knobs = {"width": 48, "num_frames": "3"}
+        ask, _ = decode(request(tensor, parameters=knobs), settings)
+        assert ask.videos[0].shape == (3, 16, 48, 3)
+        assert refusal(request(tensor), Settings(max_video_pixels=4 * 16 * 32)).field == "video"
+
+
+def test_w15_a_last_picture_is_brought_to_the_size_that_is_asked_for(settings: Settings) -> None:
+    big = base64.b64encode(encode_picture(np.zeros((64, 48, 3), np.uint8), "png", {})).decode()
+    given = (text("image", BASE64), text("last_image", big))
+    ask, _ = decode(request(*given), settings)
+    assert [each.shape for each in ask.last_images] == [(64, 48, 3)], "else it is told"
+    ask, _ = decode(request(*given, parameters={"width": 96, "height": 64}), settings)
+    assert [each.shape for each in (*ask.images, *ask.last_images)] == [(64, 96, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (text("video", BASE64), "is not a readable MP4 video"),
+        (text("video", BASE64, BASE64), "has 2 elements; one is taken"),
+        (InferInput("video", [1], "FP32", [0.5]), "must be BYTES (an MP4 file) or UINT8 [frames, "),
+        (InferInput("video", [12], "UINT8", [0] * 12), "must have shape [frames, height, width, 3"),
+        (InferInput("video", [0, 2, 2, 3], "UINT8", []), "must have shape [frames, height, width"),
+        (InferInput("video", [1, 2, 2, 3], "UINT8", [0] * 11), "has 11 elements, but shape"),
+        (InferInput("video", [1, 2, 2, 3], "UINT8", [0.5] * 12), "must hold whole numbers from 0"),
+        (InferInput("video", [1, 2, 2, 3], "UINT8", [256] * 12), "must hold whole numbers from 0"),
+        (InferInput("video", [1, 2, 2, 3], "UINT8", [True] * 12), "must hold whole numbers from "),
+    ],
+)
+def test_w15_what_is_no_video_is_named(given: InferInput, problem: str, settings: Settings) -> None:
+    assert str(refusal(request(given), settings)).startswith(f"video: {problem}")
 
 
 @pytest.mark.parametrize(

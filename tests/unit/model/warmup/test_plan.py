@@ -25,6 +25,7 @@ from model.warmup.plan import (
 
 T2I, I2I, INPAINTING = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
 T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
+F2V, V2V = Task.FRAMES_TO_VIDEO, Task.VIDEO_TO_VIDEO
 WAN = FrameContract(4)
 
 
@@ -63,7 +64,7 @@ def test_w12_steps_are_the_default_or_at_least_two(
     assert planned.sampling.num_inference_steps == steps
 
 
-@pytest.mark.parametrize("task", sorted(set(Task) - {Task.VIDEO_TO_VIDEO}))
+@pytest.mark.parametrize("task", Task)
 def test_w13_the_prompt_is_a_placeholder_and_never_empty(
     described: Any, settings: Settings, task: Task
 ) -> None:
@@ -300,6 +301,21 @@ def test_w15_a_class_that_does_both_is_warmed_with_and_without_a_picture(describ
     assert (with_picture.task, len(with_picture.images)) == (I2I, 1)
     assert (without.task, without.images) == (T2I, ())
     assert (with_picture.shape.image_in, without.shape.image_in) == (True, False)
+
+
+def test_w15_a_task_of_two_frames_gets_both_and_one_of_a_video_gets_it(described: Any) -> None:
+    """In the size and the length that are drawn."""
+    model = described(F2V, V2V, own_tasks=2, frames=WAN, num_frames=81, width=96, height=64)
+    ends, film = build_plan(model, Settings(warmup_num_frames=5))
+    assert (ends.task, film.task) == (F2V, V2V)
+    assert [each.shape for each in (*ends.images, *ends.last_images)] == [(64, 96, 3)] * 2
+    assert ends.videos == film.images == ()
+    (video,) = film.videos
+    assert (video.shape, video.dtype) == ((5, 64, 96, 3), np.uint8)
+    assert np.abs(np.diff(video.astype(int), axis=0)).mean() > 1, "it moves"
+    assert (film.sampling.num_frames, film.sampling.strength) == (5, USUAL_STRENGTH)
+    assert film.shape.frames == 5
+    assert np.shares_memory(pictures.video(5, 64, 96), video), "made once"
 
 
 def test_w15_siblings_are_warmed_when_asked_for(described: Any) -> None:
