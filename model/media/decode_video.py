@@ -54,11 +54,14 @@ def decode_video(data: bytes, field: str, bounds: Bounds, wish: Wish = Wish()) -
 
     try:
         # Of this format alone, and of this file alone: others (playlists) name further files.
-        with av.open(io.BytesIO(data), format="mp4", io_open=_refused) as container:
+        # Titles and the like need not be text.
+        with av.open(
+            io.BytesIO(data), format="mp4", io_open=_refused, metadata_errors="replace"
+        ) as container:
             stream = _stream(container, field, bounds)
             rate = float(stream.average_rate) if stream.average_rate else None
             return Video(_gathered(_decoded(container, field, bounds), field, bounds, wish), rate)
-    except (av.FFmpegError, EOFError) as error:
+    except (av.FFmpegError, EOFError, ValueError) as error:
         raise InvalidRequest(field, "is not a readable MP4 video") from error
 
 
@@ -79,10 +82,12 @@ def _stream(container: Any, field: str, bounds: Bounds) -> Any:
     if not container.streams.video:
         raise InvalidRequest(field, "has no pictures in it")
     stream = container.streams.video[0]
-    codec = stream.codec_context.codec.canonical_name
+    # Of what FFmpeg does not know at all there is no context.
+    context = stream.codec_context
+    codec = context.codec.canonical_name if context else "something unknown"
     if codec not in CODECS:
         raise InvalidRequest(field, f"is coded as {codec}; known are {', '.join(CODECS)}")
-    _check_size(stream.codec_context.width, stream.codec_context.height, field, bounds)
+    _check_size(context.width, context.height, field, bounds)
     return stream
 
 
@@ -107,7 +112,7 @@ def _gathered(found: Iterable[Any], field: str, bounds: Bounds, wish: Wish) -> A
     frames: Any = None
     number = 0
     for frame in found:
-        if wish.frames is not None and number == min(wish.frames, bounds.frames):
+        if number == wish.frames:
             break
         if number == bounds.frames:
             raise InvalidRequest(

@@ -20,9 +20,11 @@ that need an input that requests do not have are refused at the start.
 
 A class that takes a picture or does without has two tasks, and both are warmed up. What weights
 cannot do of their class' tasks is left out: *only ... with* names the flags of their configuration
-that say so. Classes in italics borrow the components of the family's first class, where these are
-all there: one server does all of their tasks. Those are not warmed up unless `--warmup-tasks` names
-them. *Needs* are packages that diffusers leaves optional, and without which the class does not load.
+that say so.
+
+Classes in italics borrow the components of the family's first class, where these are all there: one
+server does all of their tasks. Those are not warmed up unless `--warmup-tasks` names them. *Needs*
+are packages that diffusers leaves optional, and without which the class does not load.
 
 """
 DEFAULTS_TITLE = """

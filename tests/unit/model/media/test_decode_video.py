@@ -124,7 +124,7 @@ def test_w15_what_is_no_readable_video_is_refused(data: bytes, problem: str) -> 
     assert refusal(data).startswith(f"video: {problem}")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(MP4) - 1), st.integers(0, 255)), max_size=30))
 def test_w15_any_damage_is_read_or_refused_by_name(damage: list[tuple[int, int]]) -> None:
     data = bytearray(MP4)
