@@ -292,7 +292,7 @@ def test_w15_a_video_comes_over_grpc(redrawer: ServerProcess, kind: str) -> None
         video.set_data_from_numpy(FILM, binary_data=True)
     else:
         video = kserve.InferInput("video", [1], "BYTES")
-        video.set_data_from_numpy(column([FILE]), binary_data=True)
+        video.set_data_from_numpy(np.array([FILE], np.object_), binary_data=True)
     request = kserve.InferRequest(
         "redrawer", [prompt, video], parameters={**KNOBS, "strength": "0.5"}
     )
