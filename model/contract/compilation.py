@@ -18,14 +18,17 @@ class CompileMode(StrEnum):
 class Compilations:
     """``compiles``: functions compiled for the first time. ``recompiles``: the same ones again, for
     arguments that the code at hand does not fit. ``autotunes``: kernels chosen by measuring.
+    ``eager_calls``: calls of compiled parts that no code fitted, so that they ran uncompiled (W40).
     """
 
     compiles: int = 0
     recompiles: int = 0
     autotunes: int = 0
+    eager_calls: int = 0
 
     @property
     def total(self) -> int:
+        """What was compiled."""
         return self.compiles + self.recompiles + self.autotunes
 
     def since(self, before: "Compilations") -> "Compilations":
@@ -34,4 +37,5 @@ class Compilations:
             self.compiles - before.compiles,
             self.recompiles - before.recompiles,
             self.autotunes - before.autotunes,
+            self.eager_calls - before.eager_calls,
         )

@@ -124,3 +124,8 @@ class Generation:
     def compiles(self) -> int:
         """Compiles, recompiles and autotunes."""
         return self.compilations.total
+
+    @property
+    def eager_calls(self) -> int:
+        """Calls of compiled parts that ran uncompiled."""
+        return self.compilations.eager_calls

@@ -2,14 +2,15 @@
 what it compiles. Imports torch: engine process only.
 
 While the server warms up, whatever is new is compiled. Once it is Ready nothing is: code that fits
-the arguments is used, and anything else runs eagerly (W40).
+the arguments is used, and anything else runs eagerly (W40). torch does not tell which of the two it
+was, so the graphs that run are counted: a call during which none did was eager.
 """
 
 import errno
 import inspect
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import torch
@@ -24,6 +25,10 @@ DENOISERS: Final = ("unet", "transformer", "transformer_2")
 MOST_VERSIONS: Final = 256
 # What the system says when a file does not fit.
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# torch's default.
+BACKEND: Final = "inductor"
+# Where the graphs and the eager calls are counted, among torch's own counters.
+OWN: Final = "kiln"
 # The name under which inductor notes each measuring of a kernel's variants.
 MEASURING: Final = "CachingAutotuner.benchmark_all_configs"
 
@@ -51,9 +56,12 @@ def compile_parts(pipelines: Iterable[Any], mode: CompileMode) -> tuple[str, ...
         raise ModelNotLoadable("--compile: this pipeline has no denoiser to compile; use off")
     for name, part in parts.values():
         if mode is CompileMode.FULL:
-            part.compile()
+            part.compile(backend=_compiled)
         else:
             _compile_blocks(name, part)
+        for module in part.modules():
+            if module._compiled_call_impl is not None:
+                module._compiled_call_impl = _noticing(module._compiled_call_impl)
     return tuple(name for name, _ in parts.values())
 
 
@@ -89,7 +97,36 @@ def compilations() -> Compilations:
         compiles=len(versions),
         recompiles=sum(versions) - len(versions),
         autotunes=chosen + measured,
+        eager_calls=utils.counters[OWN]["eager_calls"],
     )
+
+
+def _compiled(graph: Any, inputs: Any) -> Callable[..., Any]:
+    """A backend: what ``BACKEND`` makes of the graph, counted whenever it runs."""
+    code = torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
+
+    def run(*arguments: Any) -> Any:
+        _counters()["graphs"] += 1
+        return code(*arguments)
+
+    return run
+
+
+def _noticing(call: Callable[..., Any]) -> Callable[..., Any]:
+    """``call`` of a compiled module, counted where it ran eagerly."""
+
+    def noticed(*arguments: Any, **named: Any) -> Any:
+        counters = _counters()
+        before = counters["graphs"]
+        result = call(*arguments, **named)
+        counters["eager_calls"] += counters["graphs"] == before
+        return result
+
+    return noticed
+
+
+def _counters() -> Any:
+    return torch._dynamo.utils.counters[OWN]
 
 
 def _compile_blocks(name: str, denoiser: Any) -> None:
@@ -103,7 +140,7 @@ def _compile_blocks(name: str, denoiser: Any) -> None:
         )
     denoiser._repeated_blocks = blocks
     try:
-        denoiser.compile_repeated_blocks()
+        denoiser.compile_repeated_blocks(backend=_compiled)
     except ValueError as error:
         raise ModelNotLoadable(
             f"--compile regional: {kind} ({name}) has none of the blocks that its class names "

@@ -24,6 +24,10 @@ def measure(metrics: Metrics, generation: Generation, cold: bool) -> None:
     metrics.images.inc(len(generation.seeds))
     if cold:
         metrics.cold.inc()
+    if generation.eager_calls:
+        metrics.eager.labels("cold" if cold else "warm").inc()
+        if not cold:  # W40: the warmup has compiled for something else than users ask for
+            log.warning("ran_eagerly", shape=str(generation.shape), calls=generation.eager_calls)
     metrics.prompt_cache_hits.inc(generation.prompt_cache.hits)
     metrics.prompt_cache_misses.inc(generation.prompt_cache.misses)
     metrics.device_memory.set(generation.peak_memory_bytes)

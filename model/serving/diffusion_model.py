@@ -144,12 +144,18 @@ def _facts(
         "model_revision": revision,
         "batch_size": generation.shape.batch,
         "cold_shape": generation.cold_shape,
+        **_eager_facts(generation),
         "queue_s": round(timings.queue, 4),
         "prepare_s": round(timings.prepare, 4),
         "denoise_s": round(sum(timings.steps), 4),
         "decode_s": round(timings.decode, 4),
         **generation.notes,
     }
+
+
+def _eager_facts(generation: Generation) -> dict[str, Any]:
+    """W40: only where a server compiles, and did not have the code for this request."""
+    return {"eager_calls": generation.eager_calls} if generation.eager_calls else {}
 
 
 def _video_facts(shape: Shape, fps: float | None) -> dict[str, Any]:

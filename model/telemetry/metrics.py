@@ -30,6 +30,7 @@ OUTCOMES: Final = (
     "engine_lost",
 )
 # The fields of ``Compilations``, and the label of each.
+WARMTHS: Final = ("warm", "cold")
 COMPILE_KINDS: Final = {"compiles": "compile", "recompiles": "recompile", "autotunes": "autotune"}
 
 
@@ -119,6 +120,15 @@ class Metrics:
         )
         for kind in COMPILE_KINDS.values():
             self.compiles.labels(kind)
+        self.eager = Counter(
+            "kiln_eager_requests",
+            "Requests of a server that compiles, of which parts ran uncompiled, since no code fitted "
+            "them. Of warm shapes the target is 0; cold ones are served so.",
+            ["shape"],
+            registry=registry,
+        )
+        for warmth in WARMTHS:
+            self.eager.labels(warmth)
         self.prompt_cache_hits = Counter(
             "kiln_prompt_cache_hits",
             "Texts of users' requests that no text encoder had to read.",

@@ -27,6 +27,7 @@ from tests.integration.support.server import MODEL, ServerProcess
 MOST_APART = 2
 MEAN_APART = 0.01
 SIDE, COLD_SIDE = 128, 64
+SHAPES = ("warm", "cold")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,11 @@ def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     for side, cold in ((SIDE, False), (COLD_SIDE, True)):
         answer = server.client.post(INFER, json=body(width=side, height=side))
         (picture,) = pictures(answer)
-        assert answer.json()["parameters"]["cold_shape"] is cold
+        parameters = answer.json()["parameters"]
+        assert parameters["cold_shape"] is cold
+        assert ("eager_calls" in parameters) is cold, "W40: no code fits, and none is made"
+        eager = [metric(server, "kiln_eager_requests_total", shape=each) for each in SHAPES]
+        assert eager == [0, cold]
         apart = np.abs(pixels(picture).astype(int) - uncompiled(folder, side))
         assert apart.max() <= MOST_APART
         assert apart.mean() <= MEAN_APART
@@ -103,8 +108,9 @@ def _no_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """torch traces and guards as ever, and generates no code, which would take most of a minute."""
     import torch
 
-    real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda what: real(what, backend="eager"))
+    from model.pipelines import compilation
+
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
     torch._dynamo.reset()
     yield
     torch.compiler.set_stance("default")

@@ -2,6 +2,7 @@
 here is the one that generates no code.
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -36,10 +37,10 @@ class Denoiser(torch.nn.Module):
         self._no_split_modules: Any = None
         self.blocks = torch.nn.ModuleList([Block(), Block()])
 
-    def compile_repeated_blocks(self) -> None:
+    def compile_repeated_blocks(self, **options: Any) -> None:
         from diffusers import ModelMixin
 
-        ModelMixin.compile_repeated_blocks(self)  # type: ignore[arg-type]
+        ModelMixin.compile_repeated_blocks(self, **options)  # type: ignore[arg-type]
 
     def forward(self, values: Any) -> Any:
         for block in self.blocks:
@@ -59,8 +60,7 @@ def pipeline(denoiser: Any = None, decoder: Any = None) -> Any:
 @pytest.fixture
 def _no_code(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """torch.compile traces and guards, and generates nothing."""
-    real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda what: real(what, backend="eager"))
+    monkeypatch.setattr(compilation, "BACKEND", "eager")
     torch._dynamo.reset()
     yield
     settle(False)
@@ -144,10 +144,46 @@ def test_w40_w41_once_settled_nothing_compiles_and_what_is_new_still_runs() -> N
     assert new(2, 4) == Compilations(compiles=1), "both blocks share their code"
     assert new(2, 4) == Compilations()
     settle(True)
-    assert new(3, 5, 4) == Compilations()
+    assert new(2, 4) == Compilations()
+    assert new(3, 5, 4) == Compilations(eager_calls=2), "of both blocks"
     settle(False)
     assert new(3, 5, 4) == Compilations(recompiles=1)
     assert new(3, 5, 4) == Compilations()
+
+
+@pytest.mark.usefixtures("_no_code")
+@pytest.mark.parametrize("mode", [CompileMode.REGIONAL, CompileMode.FULL])
+def test_w40_a_guard_that_fails_inside_a_warm_shape_is_noticed(mode: CompileMode) -> None:
+    """The same shape, in another mode of torch: no code was compiled for it."""
+    parts = pipeline()
+    compile_parts([parts], mode)
+    values = torch.randn(2, 4)
+    with torch.inference_mode():
+        warm = parts.unet(values)
+    settle(True)
+    before = compilations()
+    with torch.no_grad():
+        cold = parts.unet(values)
+    eager = 2 if mode is CompileMode.REGIONAL else 1
+    assert compilations().since(before) == Compilations(eager_calls=eager)
+    assert torch.equal(warm, cold)
+
+
+@pytest.mark.usefixtures("_no_code")
+def test_w40_a_call_that_fails_is_no_eager_one() -> None:
+    parts = pipeline()
+    compile_parts([parts], CompileMode.FULL)
+    before = compilations()
+    with pytest.raises(RuntimeError):
+        parts.unet(torch.randn(2, 5))
+    assert compilations().since(before).eager_calls == 0
+
+
+def test_w41_counting_imports_no_compiler() -> None:
+    """It takes a second, of every start."""
+    probe = "import sys, model.pipelines.compilation; print('torch._dynamo.utils' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"
 
 
 def test_w41_autotunes_are_those_of_inductor_and_of_triton(

@@ -384,6 +384,27 @@ async def test_w41_what_compiles_after_ready_is_counted_by_kind(open_role: Any) 
     assert [counted(each) for each in kinds] == [1, 2, 3]
 
 
+async def test_w40_what_ran_eagerly_is_counted_by_the_warmth_of_its_shape(
+    open_role: Any,
+) -> None:
+    role = open_role()
+    await role.load()
+
+    def counted() -> list[float | None]:
+        return [
+            role.metrics.registry.get_sample_value("kiln_eager_requests_total", {"shape": each})
+            for each in ("warm", "cold")
+        ]
+
+    await draw(role)
+    assert counted() == [0, 0]
+    engine(role).compilations = Compilations(eager_calls=7)
+    assert (await draw(role)).eager_calls == 7
+    assert counted() == [1, 0]
+    assert (await draw(role, width=32)).cold_shape
+    assert counted() == [1, 1]
+
+
 async def test_w43_hits_and_misses_are_those_of_users(open_role: Any) -> None:
     role = open_role()
     engine(role).prompt_cache = CacheUse(hits=2, misses=1, bytes=100)
