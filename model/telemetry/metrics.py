@@ -122,8 +122,8 @@ class Metrics:
             self.compiles.labels(kind)
         self.eager = Counter(
             "kiln_eager_requests",
-            "Requests of a server that compiles, of which parts ran uncompiled, since no code fitted "
-            "them. Of warm shapes the target is 0; cold ones are served so.",
+            "Requests of a server that compiles, parts of which ran uncompiled, since no code "
+            "fitted. Of warm shapes the target is 0; cold ones are served so.",
             ["shape"],
             registry=registry,
         )

@@ -124,6 +124,15 @@ def test_w15_what_is_no_readable_video_is_refused(data: bytes, problem: str) -> 
     assert refusal(data).startswith(f"video: {problem}")
 
 
+def test_w15_a_file_with_a_broken_frame_is_refused_and_not_patched_up() -> None:
+    """FFmpeg would repeat parts of other frames in its place."""
+    noise = np.random.default_rng(0).integers(0, 256, (9, 64, 96, 3), np.uint8)
+    data = bytearray(encode_video(noise, 16.0, ""))
+    middle = slice(len(data) // 2, len(data) // 2 + 400)
+    data[middle] = bytes(255 - each for each in data[middle])
+    assert refusal(bytes(data)) == "video: is broken: a frame of it cannot be decoded whole"
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(MP4) - 1), st.integers(0, 255)), max_size=30))
 def test_w15_any_damage_is_read_or_refused_by_name(damage: list[tuple[int, int]]) -> None:

@@ -327,7 +327,12 @@ class FakeFilms:
     """Takes what calls of videos take."""
 
     def __call__(
-        self, prompt: Any = None, image: Any = None, last_image: Any = None, video: Any = None
+        self,
+        prompt: Any = None,
+        image: Any = None,
+        last_image: Any = None,
+        video: Any = None,
+        strength: float = 0.8,
     ) -> None: ...
 
 
@@ -350,6 +355,7 @@ def test_w15_a_video_is_its_frames_and_a_last_frame_is_the_calls_own(
     found = arguments(FakeFilms(), film, None)
     assert [np.asarray(each).tolist() for each in found["video"]] == FILM.tolist()
     assert "image" not in found
+    assert found["strength"] == 0.5
     ends = replace(film, videos=(), images=(FILM[0],), last_images=(FILM[1],))
     found = arguments(FakeFilms(), ends, None)
     assert np.array_equal(np.asarray(found["image"]), FILM[0])
