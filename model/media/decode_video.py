@@ -96,7 +96,7 @@ def _decoded(container: Any, field: str, bounds: Bounds) -> Iterator[Any]:
         if frame.is_corrupt:
             raise InvalidRequest(field, "is broken: a frame of it cannot be decoded whole")
         _check_size(frame.width, frame.height, field, bounds)
-        turned = frame.rotation // QUARTER
+        turned = round(frame.rotation / QUARTER)
         yield np.rot90(frame.to_ndarray(format="rgb24"), turned)
 
 

@@ -67,6 +67,8 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     }
     sampling = Sampling(**{**known, **_size(ask, values, model, settings)})
     _check_steps(sampling, settings)
+    if task is Task.FRAMES_TO_VIDEO and sampling.num_frames == 1:
+        raise InvalidRequest("num_frames", "is 1, and the first and the last frame are given")
     _check_frames(sampling, model.frames, own="num_frames" not in values and bool(ask.videos))
     copies = values.get("num_images_per_prompt", 1)
     negatives = _negatives(ask, model, task)

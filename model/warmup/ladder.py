@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..contract.generation import GenerationRequest
-from ..contract.sampling import ModelDescription
+from ..contract.sampling import ModelDescription, Task
 from ..contract.warmup import Resolution
 from ..settings import Settings
 from .plan import Target, scaled, warmup_request
@@ -30,7 +30,9 @@ def lighter(target: Target, model: ModelDescription) -> Target | None:
     sides aligned; None once there is nothing left to halve."""
     if model.frames is not None and target.task.makes_video:
         frames = model.frames.halved(target.frames)
-        if frames < target.frames:
+        # The first and the last frame are two.
+        least = 2 if target.task is Task.FRAMES_TO_VIDEO else 1
+        if least <= frames < target.frames:
             return replace(target, frames=frames)
     size = scaled(Resolution(target.width, target.height), HALF_THE_AREA, model.alignment)
     smaller = replace(target, width=size.width, height=size.height)

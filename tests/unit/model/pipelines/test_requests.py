@@ -300,6 +300,7 @@ def test_w15_what_comes_out_has_the_size_the_length_and_the_rate_of_the_video(
         (ask(videos=(FILM,), video_fps=1000.0), "fps: of the input video is 1000; name the one"),
         (ask(images=(PICTURE,), last_images=(TALL,)), "last_image: differs in size from image; n"),
         (ask(images=(PICTURE,), last_images=(PICTURE, PICTURE)), "last_image: has 2 elements for"),
+        (ask(images=(PICTURE,), last_images=(PICTURE,), num_frames=1), "num_frames: is 1, and the"),
         (ask(videos=(FILM,), strength=0.01), "strength: 0.01 of 8 steps is less than one step"),
         (ask(strength=0.5, images=(PICTURE,)), "strength: SomeVideoPipeline does not take it for"),
     ],

@@ -14,7 +14,7 @@ from model.warmup.plan import Target, build_plan
 from tests.unit.model.warmup.conftest import describe
 
 T2I, I2I, T2V = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.TEXT_TO_VIDEO
-V2V = Task.VIDEO_TO_VIDEO
+F2V, V2V = Task.FRAMES_TO_VIDEO, Task.VIDEO_TO_VIDEO
 
 
 def ladder(target: Target, model: Any) -> list[str]:
@@ -53,6 +53,8 @@ def test_w24_the_batch_stays_what_was_asked_for() -> None:
 def test_w24_an_input_picture_stays_large_enough_for_the_family() -> None:
     model = describe(I2I, least_image_side=64)
     assert ladder(Target(I2I, 128, 128, 1, 1), model)[-1] == "80x80x1"
+    ends = describe(F2V, least_image_side=64, frames=FrameContract(4))
+    assert ladder(Target(F2V, 128, 128, 9, 1), ends) == ["128x128x5", "80x80x5"]
     film = describe(V2V, least_image_side=64, frames=FrameContract(4))
     assert ladder(Target(V2V, 128, 128, 5, 1), film)[-1] == "80x80x1"
 

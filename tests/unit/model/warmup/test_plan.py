@@ -68,7 +68,8 @@ def test_w12_steps_are_the_default_or_at_least_two(
 def test_w13_the_prompt_is_a_placeholder_and_never_empty(
     described: Any, settings: Settings, task: Task
 ) -> None:
-    (planned,) = build_plan(described(task), settings)
+    video = {"frames": WAN, "num_frames": 5} if task.makes_video else {}
+    (planned,) = build_plan(described(task, **video), settings)
     assert planned.prompts == (PLACEHOLDER,)
     assert PLACEHOLDER.strip()
 
