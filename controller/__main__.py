@@ -10,10 +10,10 @@ from typing import Final
 
 from . import __version__
 from .errors import ControllerError
-from .settings import add_flags, from_flags
+from .settings import add_flags, from_flags, own_namespace, seconds_text
 
 DEFAULT_IMAGE: Final = f"kiln-model:{__version__}"
-COMMANDS: Final = ("run", "render", "validate")
+COMMANDS: Final = ("run", "render", "validate", "try")
 STATUSES: Final = (
     "Exit status: 0 done, 1 another failure, 2 wrong flags or a file that cannot be read, "
     "3 a DiffusionService that would be refused."
@@ -22,6 +22,7 @@ EPILOG: Final = f"""Try it:
   python -m controller                              run the operator (the same as run)
   python -m controller validate -f service.yaml     what the API server would say
   python -m controller render -f service.yaml       what would be applied
+  python -m controller try                          whether an installation works
 
 {STATUSES}"""
 
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"image of the model server, where a spec names none. Default: {DEFAULT_IMAGE}.",
     )
     render.set_defaults(run=_render)
+    _add_try(commands)
     return parser
 
 
@@ -79,6 +81,40 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     add_flags(run, DEFAULT_IMAGE)
     run.set_defaults(run=_run)
+
+
+def _add_try(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    trial = commands.add_parser(
+        "try",
+        help="apply a service, have it draw a picture, remove it",
+        description="See whether an installation works: apply a DiffusionService, wait until it is "
+        "Ready, have it draw one picture, and remove it. Run it where the service's address "
+        "works: in the cluster.",
+        epilog="Exit status: 0 there was a picture, 1 there was none, 2 wrong flags or no cluster, "
+        "3 a spec that would be refused.",
+        allow_abbrev=False,
+    )
+    trial.add_argument(
+        "-n",
+        "--namespace",
+        default=own_namespace(),
+        help="where the service is made. Default: the pod's own, or default.",
+    )
+    trial.add_argument(
+        "--spec",
+        default="{}",
+        metavar="JSON",
+        help="of the service. Default: {}, which serves the embedded model.",
+    )
+    trial.add_argument(
+        "--timeout",
+        type=seconds_text,
+        default=900.0,
+        metavar="SECONDS",
+        help="until it must be Ready. Default: 900.",
+    )
+    trial.add_argument("--kubeconfig", metavar="FILE", help="file with the cluster's address.")
+    trial.set_defaults(run=_try)
 
 
 def _offline(
@@ -118,6 +154,15 @@ def _render(given: argparse.Namespace) -> int:
     from .offline import render_files
 
     return render_files(given.filename, given.namespace, Target(given.backend), given.image)
+
+
+def _try(given: argparse.Namespace) -> int:
+    import asyncio
+
+    from .trial import Trial
+
+    trial = Trial(given.namespace, given.spec, given.timeout, given.kubeconfig)
+    return asyncio.run(trial.run())
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -154,6 +154,10 @@ class Cluster:
             content_type=APPLY,
         )
 
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Make an object that is not there yet; the object as it was stored."""
+        return await self._call("POST", kind.path(body["metadata"]["namespace"]), body=body)
+
     async def delete(self, kind: Kind, body: Object) -> None:
         """Delete this very object, and not another of its name."""
         metadata = body["metadata"]

@@ -42,11 +42,11 @@ def add_flags(parser: argparse.ArgumentParser, image: str) -> None:
     flag("--workers", "services that are reconciled at the same time. Default: 4.",
          type=_positive, default=4, metavar="N")  # fmt: skip
     flag("--resync", "seconds between two comparisons of what is known with the cluster. "
-         "Default: 60.", type=_seconds, default=60.0, metavar="SECONDS")  # fmt: skip
+         "Default: 60.", type=seconds_text, default=60.0, metavar="SECONDS")  # fmt: skip
     flag("--leader-elect", "whether one of several operators leads, by a Lease. Default: true.",
          type=_truth, default=True, metavar="true|false")  # fmt: skip
     flag("--lease-namespace", "namespace of the Lease. Default: the pod's own, or default.",
-         default=_own_namespace(), metavar="NAME")  # fmt: skip
+         default=own_namespace(), metavar="NAME")  # fmt: skip
     flag("--lease-name", "name of the Lease. Default: kiln-operator.",
          default="kiln-operator", metavar="NAME")  # fmt: skip
     flag("--host", "address of /healthz, /readyz and /metrics. Default: all.",
@@ -71,7 +71,8 @@ def identity() -> str:
     return f"{socket.gethostname()}_{os.getpid()}_{os.urandom(4).hex()}"
 
 
-def _own_namespace() -> str:
+def own_namespace() -> str:
+    """The pod's, or default."""
     try:
         with open(NAMESPACE_FILE, encoding="utf-8") as file:  # noqa: PTH123
             return file.read().strip()
@@ -101,7 +102,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def seconds_text(text: str) -> float:
+    """As a number; argparse tells what is wrong with it."""
     try:
         value = float(text)
     except ValueError:

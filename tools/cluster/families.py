@@ -66,6 +66,16 @@ FAMILIES = {
     )
 }
 
+# What the tests of the chart and of the manifests run. A cluster needs none of it.
+CHART_FAMILIES = {
+    family.name: family
+    for family in (
+        Family("helm", "helm.sh/helm/v4", minutes=2.5),
+        Family("linters", "github.com/yannh/kubeconform", minutes=1),
+        Family("prometheus", "github.com/prometheus/prometheus", minutes=4),
+    )
+}
+
 
 def version(family: Family) -> str:
     """As its go.mod pins it, such as ``v1.37.2``."""

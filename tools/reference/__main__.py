@@ -10,7 +10,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import diffusionservice, families, metrics, protocol, reasons, settings
+from . import (
+    chart,
+    dashboard,
+    diffusionservice,
+    families,
+    metrics,
+    protocol,
+    reasons,
+    rights,
+    serving_runtime,
+    settings,
+)
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs/reference"
@@ -25,10 +36,26 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield written, protocol.render(written.read_text(encoding="utf-8"))
     why = ROOT / "docs/not-ready.md"
     yield why, reasons.render(why.read_text(encoding="utf-8"))
-    yield ROOT / "manifests/crd/diffusionservices.yaml", diffusionservice.crd_yaml()
     yield ROOT / "controller/api/crd.json", diffusionservice.crd_json()
     yield FOLDER / "diffusionservice.md", diffusionservice.page()
     yield FOLDER / "diffusionservice.schema.json", diffusionservice.editor_schema()
+    yield from _packaging()
+
+
+def _packaging() -> Iterator[tuple[Path, str]]:
+    """What the manifests and the chart have in common, and what the chart's values are."""
+    manifests = ROOT / "manifests"
+    yield manifests / "crd/diffusionservices.yaml", diffusionservice.crd_yaml()
+    yield manifests / "operator/rbac.yaml", rights.cluster_wide()
+    yield manifests / "overlays/namespaced/rbac.yaml", rights.namespaced()
+    yield manifests / "runtimes/diffusers.yaml", serving_runtime.serving_runtime_yaml()
+    files = chart.CHART / "files"
+    yield files / "diffusionservices.yaml", diffusionservice.crd_yaml()
+    yield files / "rights.yaml", rights.chart_rights()
+    yield files / "serving-runtime.yaml", serving_runtime.serving_runtime_yaml()
+    yield files / "dashboard.json", dashboard.dashboard()
+    yield chart.CHART / "values.schema.json", chart.schema(chart.read())
+    yield FOLDER / "chart.md", chart.page(chart.read())
 
 
 def main() -> int:

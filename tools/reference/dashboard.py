@@ -1,0 +1,254 @@
+"""Grafana's dashboard, from a table of panels. Its JSON is long and says little: this is the little.
+
+``$namespace`` and ``$pod`` are chosen at the top of the page.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+Object = dict[str, Any]
+
+UID: Final = "kiln"
+SCHEMA_VERSION: Final = 41
+WIDTH: Final = 24
+HEIGHT: Final = 8
+# Stands for the Prometheus that is chosen at the top.
+SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
+WHERE: Final = '{namespace=~"$namespace", pod=~"$pod"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """``queries``: legend -> PromQL. ``unit``: in Grafana's words. ``width``: of 24."""
+
+    title: str
+    meaning: str
+    queries: dict[str, str]
+    unit: str = "short"
+    kind: str = "timeseries"
+    width: int = 8
+
+
+def _where(*more: str) -> str:
+    return "{" + ", ".join(('namespace=~"$namespace"', 'pod=~"$pod"', *more)) + "}"
+
+
+def _quantile(share: float, metric: str, by: str = "") -> str:
+    labels = ", ".join(each for each in ("le", by) if each)
+    return f"histogram_quantile({share:g}, sum by ({labels}) (rate({metric}_bucket{WHERE}[5m])))"
+
+
+ROWS: Final[dict[str, tuple[Panel, ...]]] = {
+    "Readiness": (
+        Panel(
+            "State",
+            "1 for the state that each pod is in. Users are served in ready alone.",
+            {"{{pod}} {{state}}": f"kiln_state{WHERE} == 1"},
+            width=8,
+        ),
+        Panel(
+            "Warmup",
+            "Shapes that are done, and shapes of the plan.",
+            {
+                "{{pod}} done": f"kiln_warmup_shapes_done{WHERE}",
+                "{{pod}} planned": f"kiln_warmup_shapes{WHERE}",
+            },
+        ),
+        Panel(
+            "Start",
+            "Seconds from the process' start to each milestone.",
+            {"{{pod}} {{milestone}}": f"kiln_startup_seconds{WHERE}"},
+            unit="s",
+        ),
+        Panel(
+            "First over steady",
+            "The first pass of warmup over the last: what the first user would have paid.",
+            {"{{shape}}": f"max by (shape) (kiln_first_over_steady{WHERE})"},
+            unit="percentunit",
+        ),
+        Panel(
+            "Cold requests",
+            "Requests a second whose shape no warmup had proven. Add their shapes to spec.warmup.",
+            {"{{pod}}": f"sum by (pod) (rate(kiln_cold_shape_requests_total{WHERE}[5m]))"},
+            unit="reqps",
+        ),
+        Panel(
+            "Compiles after Ready",
+            "Must be 0.",
+            {
+                "{{pod}} {{kind}}": "sum by (pod, kind) "
+                f"(increase(kiln_compiles_after_ready_total{WHERE}[5m]))"
+            },
+        ),
+    ),
+    "Requests": (
+        Panel(
+            "Requests by outcome",
+            "Rejected: the queue was full. Not ready: before the pod was warm.",
+            {"{{outcome}}": f"sum by (outcome) (rate(kiln_requests_total{WHERE}[5m]))"},
+            unit="reqps",
+        ),
+        Panel(
+            "Seconds from arrival to answer",
+            "Of requests that succeeded.",
+            {f"p{share * 100:g}": _quantile(share, "kiln_request_seconds") for share in (0.5, 0.95, 0.99)},
+            unit="s",
+        ),
+        Panel(
+            "Queue",
+            "Requests that wait, and all that are not answered yet.",
+            {
+                "{{pod}} waiting": f"kiln_queue_depth{WHERE}",
+                "{{pod}} in flight": f"kiln_requests_in_flight{WHERE}",
+            },
+        ),
+        Panel(
+            "Stages",
+            "Where the time goes, at the median.",
+            {"{{stage}}": _quantile(0.5, "kiln_stage_seconds", "stage")},
+            unit="s",
+        ),
+        Panel(
+            "One denoising step",
+            "The measure of the device.",
+            {f"p{share * 100:g}": _quantile(share, "kiln_step_seconds") for share in (0.5, 0.95)},
+            unit="s",
+        ),
+        Panel(
+            "Pictures",
+            "Drawn a second.",
+            {"{{pod}}": f"sum by (pod) (rate(kiln_images_total{WHERE}[5m]))"},
+        ),
+        Panel(
+            "Prompts that no text encoder had to read",
+            "Share of the prompt cache's hits.",
+            {
+                "hits": f"sum(rate(kiln_prompt_cache_hits_total{WHERE}[5m])) / (sum(rate("
+                f"kiln_prompt_cache_hits_total{WHERE}[5m])) + "
+                f"sum(rate(kiln_prompt_cache_misses_total{WHERE}[5m])))"
+            },
+            unit="percentunit",
+        ),
+        Panel(
+            "Device memory",
+            "The most that a request took.",
+            {"{{pod}}": f"kiln_device_memory_peak_bytes{WHERE}"},
+            unit="bytes",
+        ),
+    ),
+    "Operator": (
+        Panel(
+            "Services by phase",
+            "As the leader counts them.",
+            {"{{phase}}": "max by (phase) (kiln_operator_services) > 0"},
+        ),
+        Panel(
+            "Reconciles",
+            "A second, by result.",
+            {"{{result}}": "sum by (result) (rate(kiln_operator_reconciles_total[5m]))"},
+            unit="ops",
+        ),
+        Panel(
+            "Seconds of a reconcile",
+            "At the 95th percentile, and how long services waited for it.",
+            {
+                "reconcile": "histogram_quantile(0.95, sum by (le) "
+                "(rate(kiln_operator_reconcile_seconds_bucket[5m])))",
+                "queue": "histogram_quantile(0.95, sum by (le) "
+                "(rate(kiln_operator_queue_seconds_bucket[5m])))",
+            },
+            unit="s",
+        ),
+        Panel(
+            "Writes",
+            "Writes a second. In a cluster at rest: none.",
+            {"{{verb}} {{kind}}": "sum by (verb, kind) (rate(kiln_operator_writes_total[5m]))"},
+            unit="ops",
+        ),
+        Panel(
+            "Leader",
+            "1 for who leads.",
+            {"{{pod}}": "kiln_operator_leader"},
+        ),
+        Panel(
+            "Age of what it knows",
+            "Seconds since the leader last compared it with the cluster.",
+            {"{{pod}}": "kiln_operator_watch_age_seconds"},
+            unit="s",
+        ),
+    ),
+}
+
+
+def dashboard() -> str:
+    """As Grafana imports it."""
+    whole = {
+        "uid": UID,
+        "title": "Kiln",
+        "description": "Model servers and the operator.",
+        "tags": ["kiln", "diffusion"],
+        "schemaVersion": SCHEMA_VERSION,
+        "editable": True,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {"list": list(_variables())},
+        "panels": list(_numbered(_panels())),
+    }
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def _variables() -> Iterator[Object]:
+    yield {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
+    for name, query in (
+        ("namespace", "label_values(kiln_state, namespace)"),
+        ("pod", 'label_values(kiln_state{namespace=~"$namespace"}, pod)'),
+    ):
+        yield {
+            "name": name,
+            "type": "query",
+            "datasource": SOURCE,
+            "query": {"query": query, "refId": name},
+            "definition": query,
+            # At each change of the times: pods come and go.
+            "refresh": 2,
+            "multi": True,
+            "includeAll": True,
+            "allValue": ".*",
+            "current": {"text": "All", "value": "$__all"},
+        }
+
+
+def _panels() -> Iterator[Object]:
+    top = 0
+    for title, panels in ROWS.items():
+        yield {"type": "row", "title": title, "gridPos": {"x": 0, "y": top, "w": WIDTH, "h": 1}}
+        top, left = top + 1, 0
+        for each in panels:
+            if left + each.width > WIDTH:
+                top, left = top + HEIGHT, 0
+            yield _panel(each, left, top)
+            left += each.width
+        top += HEIGHT
+
+
+def _panel(panel: Panel, left: int, top: int) -> Object:
+    return {
+        "type": panel.kind,
+        "title": panel.title,
+        "description": panel.meaning,
+        "datasource": SOURCE,
+        "gridPos": {"x": left, "y": top, "w": panel.width, "h": HEIGHT},
+        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
+        "options": {"legend": {"showLegend": True, "displayMode": "list", "placement": "bottom"}},
+        "targets": [
+            {"refId": chr(ord("A") + place), "datasource": SOURCE, "expr": query, "legendFormat": legend}
+            for place, (legend, query) in enumerate(panel.queries.items())
+        ],
+    }
+
+
+def _numbered(panels: Iterable[Object]) -> Iterator[Object]:
+    for number, each in enumerate(panels, start=1):
+        yield {"id": number, **each}
