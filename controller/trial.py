@@ -1,5 +1,5 @@
-"""``try``: whether an installation works, asked as a user would. A DiffusionService is applied, must
-become Ready, draws one picture over KServe's protocol, and is removed again.
+"""``try``: whether an installation works, asked as a user would. A DiffusionService is applied,
+must become Ready, draws one picture over KServe's protocol, and is removed again.
 
 ``helm test`` runs it in the cluster, with the rights of a user and none of the operator's.
 """

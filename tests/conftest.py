@@ -21,6 +21,7 @@ TIERS = {
     "contract": "contract",
     "integration": "integration",
     "integration/families": "families",
+    "chart": "chart",
     "cluster": "cluster",
 }
 GPU = "gpu"

@@ -93,7 +93,10 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel(
             "Seconds from arrival to answer",
             "Of requests that succeeded.",
-            {f"p{share * 100:g}": _quantile(share, "kiln_request_seconds") for share in (0.5, 0.95, 0.99)},
+            {
+                f"p{share * 100:g}": _quantile(share, "kiln_request_seconds")
+                for share in (0.5, 0.95, 0.99)
+            },
             unit="s",
         ),
         Panel(
@@ -243,7 +246,12 @@ def _panel(panel: Panel, left: int, top: int) -> Object:
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "options": {"legend": {"showLegend": True, "displayMode": "list", "placement": "bottom"}},
         "targets": [
-            {"refId": chr(ord("A") + place), "datasource": SOURCE, "expr": query, "legendFormat": legend}
+            {
+                "refId": chr(ord("A") + place),
+                "datasource": SOURCE,
+                "expr": query,
+                "legendFormat": legend,
+            }
             for place, (legend, query) in enumerate(panel.queries.items())
         ],
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from controller.api import names
-from controller.api.kinds import CHILDREN, EVENT, LEASE, POD, SERVICE, Kind
+from controller.api.kinds import CHILDREN, EVENT, LEASE, POD, SERVICE
 
 from ..yaml_text import yaml_text
 
@@ -85,24 +85,32 @@ def chart_rights() -> str:
 def cluster_wide() -> str:
     """For ``kubectl apply``: the operator serves every namespace."""
     discovery = f"{ACCOUNT}-discovery"
-    return HEADER + CLUSTER_WIDE + _documents(
-        _account(),
-        _role("ClusterRole", ACCOUNT, operator_rules()),
-        _role("ClusterRole", discovery, discovery_rules()),
-        _binding("ClusterRole", ACCOUNT),
-        _binding("ClusterRole", discovery),
-        *_leader(),
-        *(_aggregated(role, rules) for role, rules in people_rules().items()),
+    return (
+        HEADER
+        + CLUSTER_WIDE
+        + _documents(
+            _account(),
+            _role("ClusterRole", ACCOUNT, operator_rules()),
+            _role("ClusterRole", discovery, discovery_rules()),
+            _binding("ClusterRole", ACCOUNT),
+            _binding("ClusterRole", discovery),
+            *_leader(),
+            *(_aggregated(role, rules) for role, rules in people_rules().items()),
+        )
     )
 
 
 def namespaced() -> str:
     """For ``kubectl apply``: the operator serves the namespace that it runs in."""
-    return HEADER + NAMESPACED + _documents(
-        _account(),
-        _role("Role", ACCOUNT, operator_rules()),
-        _binding("Role", ACCOUNT),
-        *_leader(),
+    return (
+        HEADER
+        + NAMESPACED
+        + _documents(
+            _account(),
+            _role("Role", ACCOUNT, operator_rules()),
+            _binding("Role", ACCOUNT),
+            *_leader(),
+        )
     )
 
 
