@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import secrets
+import signal
 import sys
 from dataclasses import dataclass
 from typing import Any, Final
@@ -76,6 +77,17 @@ class Trial:
             ControllerError: why there is no picture.
         """
         body = self.body()
+        work = asyncio.ensure_future(self._work(body))
+        # A pod that is told to end must not leave its service behind.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise NotServed("interrupted") from None
+        return 0
+
+    async def _work(self, body: Object) -> None:
         async with connected(self.kubeconfig) as cluster:
             made = await cluster.create(SERVICE, body)
             _say(f"{_name(made)}: applied")
@@ -85,7 +97,6 @@ class Trial:
             finally:
                 await cluster.delete(SERVICE, made)
                 _say(f"{_name(made)}: removed")
-        return 0
 
     async def _ready(self, cluster: Cluster, made: Object) -> Service:
         said = ""

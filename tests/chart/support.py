@@ -43,7 +43,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """``home`` takes what it keeps for its user. ``kubeconfig``: of the cluster, where there is one."""
+    """``home`` takes what it keeps for its user. ``kubeconfig``: of a cluster, if there is one."""
 
     path: Path
     chart: Path

@@ -143,11 +143,7 @@ def other(value: Any) -> Any:
         case str():
             return f"{value}other"
         case list():
-            return (
-                [*value, {"name": "other"}]
-                if not value or isinstance(value[0], dict)
-                else ["other"]
-            )
+            return [*value, {"name": "other"}]
         case _:
             return {**value, "other": "other"}
 

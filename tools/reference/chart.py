@@ -51,7 +51,9 @@ MORE: Final[dict[str, Schema]] = {
     "fullnameOverride": {"pattern": rf"{NAME}|^$"},
     "commonLabels": LABELS,
     **{
-        f"{owner}.image.{key}": more for owner in ("operator", "model") for key, more in IMAGE.items()
+        f"{owner}.image.{key}": more
+        for owner in ("operator", "model")
+        for key, more in IMAGE.items()
     },
     "operator.image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
     "operator.replicas": {"minimum": 0},

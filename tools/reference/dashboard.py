@@ -1,4 +1,4 @@
-"""Grafana's dashboard, from a table of panels. Its JSON is long and says little: this is the little.
+"""Grafana's dashboard, from a table of panels. Its JSON is long and says little: this is it.
 
 ``$namespace`` and ``$pod`` are chosen at the top of the page.
 """
@@ -31,13 +31,13 @@ class Panel:
     width: int = 8
 
 
-def _where(*more: str) -> str:
-    return "{" + ", ".join(('namespace=~"$namespace"', 'pod=~"$pod"', *more)) + "}"
-
-
 def _quantile(share: float, metric: str, by: str = "") -> str:
     labels = ", ".join(each for each in ("le", by) if each)
     return f"histogram_quantile({share:g}, sum by ({labels}) (rate({metric}_bucket{WHERE}[5m])))"
+
+
+def _quantiles(metric: str, *shares: float) -> dict[str, str]:
+    return {f"p{share * 100:g}": _quantile(share, metric) for share in shares}
 
 
 ROWS: Final[dict[str, tuple[Panel, ...]]] = {
@@ -93,10 +93,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel(
             "Seconds from arrival to answer",
             "Of requests that succeeded.",
-            {
-                f"p{share * 100:g}": _quantile(share, "kiln_request_seconds")
-                for share in (0.5, 0.95, 0.99)
-            },
+            _quantiles("kiln_request_seconds", 0.5, 0.95, 0.99),
             unit="s",
         ),
         Panel(
@@ -116,7 +113,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel(
             "One denoising step",
             "The measure of the device.",
-            {f"p{share * 100:g}": _quantile(share, "kiln_step_seconds") for share in (0.5, 0.95)},
+            _quantiles("kiln_step_seconds", 0.5, 0.95),
             unit="s",
         ),
         Panel(
@@ -163,6 +160,17 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 "(rate(kiln_operator_queue_seconds_bucket[5m])))",
             },
             unit="s",
+        ),
+        Panel(
+            "Services that wait",
+            "For their reconcile.",
+            {"{{pod}}": "kiln_operator_queue_depth"},
+        ),
+        Panel(
+            "Missed changes",
+            "A second, which no watch told and a comparison found. In health: none.",
+            {"{{pod}}": "sum by (pod) (rate(kiln_operator_missed_changes_total[5m]))"},
+            unit="ops",
         ),
         Panel(
             "Writes",

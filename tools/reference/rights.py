@@ -23,11 +23,11 @@ FOLLOWERS: Final = {"view": ("view", "edit", "admin"), "edit": ("edit", "admin")
 
 HEADER: Final = "# Generated from controller/api/kinds.py by `make generate`.\n"
 CLUSTER_WIDE: Final = """\
-# What the operator may do in a whole cluster, and nothing else. The tests of the cluster run it with
+# What the operator may do in a whole cluster, and nothing else: the tests on a cluster run it with
 # these very rights.
 """
 NAMESPACED: Final = """\
-# What the operator may do where it serves its own namespace only. Nothing here belongs to the cluster.
+# What the operator may do where it serves its own namespace only. Nothing of the cluster is in it.
 """
 
 
@@ -43,7 +43,7 @@ def operator_rules() -> list[Object]:
 
 
 def discovery_rules() -> list[Object]:
-    """In the cluster: to notice that KServe, KEDA or the Prometheus Operator are installed later."""
+    """In the cluster: to notice KServe, KEDA and the Prometheus Operator when they come later."""
     return [
         _rule("apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch")),
         _rule("", "namespaces", ("list", "watch")),
