@@ -63,7 +63,7 @@ lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)
 	$(PY) -m mypy $(CODE) tests/conftest.py
 	$(PY) $(VENV)/bin/lint-imports --no-logo
 
-generate: setup ## Write what is made from code: the CRD, its schema, the reference pages
+generate: setup ## Write what is made from code: the CRD, the rights, the schemas, the reference pages
 	$(PY) -m tools.reference
 
 verify: setup ## Fail when a generated file is out of date

@@ -1,5 +1,5 @@
-"""The shipped chart in a namespace of a real cluster, and the operator as its Deployment would start
-it: with these flags, and under this service account.
+"""The shipped chart in a namespace of a real cluster, and the operator as its Deployment would
+start it: with these flags, and under this service account.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,5 +1,6 @@
-"""Install, upgrade, rollback, uninstall: what happens to the operator, and what does not to others."""
+"""Install, upgrade, rollback, uninstall: what happens to the operator, and to nobody else."""
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,8 @@ def can(account: Kubectl, verb: str, what: str, namespace: str) -> bool:
             }
         },
     }
-    said = account.run("create", "-f", "-", "--output=json", text=json.dumps(review))
+    said = account.run("create", "-f", "-", "--validate=false", "--output=json",
+                       text=json.dumps(review))  # fmt: skip
     return bool(json.loads(said)["status"]["allowed"])
 
 
@@ -80,8 +82,7 @@ def test_c09_upgrade_rollback_and_uninstall_leave_what_serves(
     for change in (lambda: release.upgrade("--set", "model.image.tag=2"), release.rollback):
         change()
         operator = run()
-        assert operator.reconciles() >= 0
-        wait_until(lambda: operator.reconciles() > 0, "the service was looked at", 60)  # noqa: B023
+        wait_until(functools.partial(operator.reconciles), "the service was looked at", 60)
         assert unchanged(kubectl) == before
     release.uninstall()
     assert kubectl.find("deployment", release.operator) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.support import Helm
+from tests.chart.support import Helm, the
 from tests.cluster.support.kubectl import Kubectl
 from tests.integration.support.server import MODEL, ServerProcess, wait_until
 
@@ -23,10 +23,8 @@ Start = Callable[..., subprocess.Popen[str]]
 def start(helm: Helm, kubectl: Kubectl, crd: None, tmp_path: Path) -> Iterator[Start]:
     """Starts it as the account of the chart's test."""
     found = helm.template("--show-only", "templates/tests/try.yaml")
-    kubectl.apply(
-        *(each for each in found if each["kind"] in ("ServiceAccount", "Role", "RoleBinding"))
-    )
-    (pod,) = [each for each in found if each["kind"] == "Pod"]
+    kubectl.apply(*(each for each in found if each["kind"] not in ("Pod", "NetworkPolicy")))
+    pod = the(found, "Pod")
     account = kubectl.as_service_account(pod["spec"]["serviceAccountName"], tmp_path / "kubeconfig")
     verb, *flags = pod["spec"]["containers"][0]["args"]
     assert verb == "try"

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tools.cluster import families
-from tools.cluster.families import FAMILIES, content_hash, link_flags, version
+from tools.cluster.families import CHART_FAMILIES, FAMILIES, content_hash, link_flags, version
 from tools.cluster.programs import PROGRAMS
+
+ALL = {**FAMILIES, **CHART_FAMILIES}
 
 
 @pytest.fixture
@@ -37,11 +39,17 @@ def test_version_is_that_of_the_module() -> None:
     )
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ALL)
 def test_same_content_has_the_same_hash(name: str, modules: Path) -> None:
-    before = content_hash(FAMILIES[name])
+    before = content_hash(ALL[name])
     (modules / name / "notes.txt").write_text("not part of the build")
-    assert content_hash(FAMILIES[name]) == before
+    assert content_hash(ALL[name]) == before
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_family_has_its_version_pinned(name: str) -> None:
+    assert version(ALL[name]).startswith("v")
+    assert ALL[name].name == name
 
 
 @pytest.mark.parametrize("file", ["go.mod", "go.sum"])
