@@ -15,6 +15,8 @@ from tests.integration.support.server import wait_until
 
 from .conftest import DEFINITION, Release, Run
 
+# For a definition that somebody applied by hand: it belongs to kubectl so far.
+ADOPT = ("--take-ownership", "--force-conflicts")
 CRD = ("customresourcedefinition", "diffusionservices.kiln.dev")
 
 
@@ -79,11 +81,12 @@ def test_c09_upgrade_rollback_and_uninstall_leave_what_serves(
     services.apply("fox")
     services.until("fox", "Pulling")
     before = unchanged(kubectl)
-    for change in (lambda: release.upgrade("--set", "model.image.tag=2"), release.rollback):
+    for change in (lambda: release.upgrade("--set-string", "model.image.tag=2"), release.rollback):
         change()
         operator = run()
         wait_until(functools.partial(operator.reconciles), "the service was looked at", 60)
         assert unchanged(kubectl) == before
+    operator.close()
     release.uninstall()
     assert kubectl.find("deployment", release.operator) is None
     assert kubectl.find("serviceaccount", release.operator) is None
@@ -96,7 +99,7 @@ def test_c09_an_upgrade_changes_the_image_that_new_services_get(
 ) -> None:
     release.install()
     assert "--image=kiln-model:0.1.0" in release.flags()
-    release.upgrade("--set", "model.image.tag=2")
+    release.upgrade("--set-string", "model.image.tag=2")
     assert "--image=kiln-model:2" in release.flags()
     release.rollback()
     assert "--image=kiln-model:0.1.0" in release.flags()
@@ -115,7 +118,7 @@ def test_c13_a_namespace_that_enforces_restricted_takes_the_operators_pods(
 @pytest.fixture
 def own_definition(release: Release, admin: Kubectl, crd: None) -> Iterator[Release]:
     """A release that took over the definition; nobody owns it afterwards."""
-    release.install("--set", "crds.install=true", "--take-ownership")
+    release.install("--set", "crds.install=true", *ADOPT)
     yield release
     release.uninstall()
     notes = [f"meta.helm.sh/release-{each}-" for each in ("name", "namespace")]

@@ -75,6 +75,7 @@ def test_a_picture_is_drawn_and_the_service_removed(
         process = start("--spec", json.dumps(SPEC))
         say(kubectl, "Ready", "Ready", server.base_url)
         _, said = process.communicate(timeout=60)
+        server.terminate()
     assert process.returncode == 0, said
     assert "a PNG of" in said
     assert kubectl.get("dsvc")["items"] == []
