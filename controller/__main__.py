@@ -12,7 +12,7 @@ from . import __version__
 from .errors import ControllerError
 from .settings import add_flags, from_flags, own_namespace, seconds_text
 
-DEFAULT_IMAGE: Final = f"kiln-model:{__version__}"
+DEFAULT_IMAGE: Final = f"kiln/model:{__version__}"
 COMMANDS: Final = ("run", "render", "validate", "try")
 STATUSES: Final = (
     "Exit status: 0 done, 1 another failure, 2 wrong flags or a file that cannot be read, "

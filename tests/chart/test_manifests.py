@@ -52,9 +52,9 @@ def test_images_can_be_those_of_another_registry(kustomize: Program, tmp_path: P
     found = objects(kustomize.run("--load-restrictor=LoadRestrictionsNone", str(tmp_path)))
     (deployment,) = [each for each in found if each["kind"] == "Deployment"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example.org/kiln-controller:0.1.0"
+    assert container["image"] == "registry.example.org/kiln/controller:0.1.0"
     images = [each for each in container["args"] if each.startswith("--image")]
-    assert images == ["--image=registry.example.org/kiln-model:0.1.0"]
+    assert images == ["--image=registry.example.org/kiln/model:0.1.0"]
 
 
 def keyed(found: object) -> dict[tuple[str, str, str | None], Object]:

@@ -14,13 +14,13 @@ OF_THE_CLUSTER = ("CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding
 BY_NAME = {file.stem: str(file) for file in VALUES}
 DIGEST = "sha256:" + "1" * 64
 IMAGES: dict[str, tuple[dict[str, str], str]] = {
-    "default": ({}, f"kiln-controller:{__version__}"),
+    "default": ({}, f"kiln/controller:{__version__}"),
     "registry": (
         {"registry": "registry.example.org:5000/"},
-        f"registry.example.org:5000/kiln-controller:{__version__}",
+        f"registry.example.org:5000/kiln/controller:{__version__}",
     ),
     "tag": ({"repository": "a/b", "tag": "7"}, "a/b:7"),
-    "digest": ({"tag": "7", "digest": DIGEST}, f"kiln-controller@{DIGEST}"),
+    "digest": ({"tag": "7", "digest": DIGEST}, f"kiln/controller@{DIGEST}"),
 }
 
 
@@ -68,9 +68,9 @@ def test_an_image_is_what_its_values_say(helm: Helm, name: str) -> None:
 
 
 def test_servers_get_the_models_image(everything: list[Object]) -> None:
-    assert arguments(everything).image == "registry.example.org/kiln-model:1.2"
+    assert arguments(everything).image == "registry.example.org/kiln/model:1.2"
     (server,) = the(everything, "ClusterServingRuntime")["spec"]["containers"]
-    assert server["image"] == "registry.example.org/kiln-model:1.2"
+    assert server["image"] == "registry.example.org/kiln/model:1.2"
 
 
 @pytest.mark.parametrize("name", BY_NAME)

@@ -1,12 +1,20 @@
 """Grafana's dashboard, from a table of panels. Its JSON is long and says little: this is it.
 
-``$namespace`` and ``$pod`` are chosen at the top of the page.
+``$namespace`` and ``$pod`` are chosen at the top of the page. A metric that no panel of the table
+shows gets a plain one in the last row, so that none is forgotten.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from controller.metrics import Metrics as Operator
+from model.telemetry.metrics import Metrics as Server
 
 Object = dict[str, Any]
 
@@ -193,6 +201,29 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
 }
 
 
+def _more() -> tuple[Panel, ...]:
+    """Of what is exported and shown nowhere else."""
+    shown = " ".join(
+        query for panels in ROWS.values() for each in panels for query in each.queries.values()
+    )
+    metrics = (*vars(Server(CollectorRegistry())).values(), *vars(Operator()).values())
+    described = [
+        next(iter(each.describe())) for each in metrics if isinstance(each, MetricWrapperBase)
+    ]
+    return tuple(
+        Panel(each.name, each.documentation, PLAIN[each.type](each.name))
+        for each in described
+        if not re.search(rf"\b{each.name}(_total|_bucket)?\b", shown)
+    )
+
+
+PLAIN: Final[dict[str, Callable[[str], dict[str, str]]]] = {
+    "gauge": lambda name: {"{{pod}}": f"{name}{WHERE}"},
+    "counter": lambda name: {"{{pod}}": f"sum by (pod) (rate({name}_total{WHERE}[5m]))"},
+    "histogram": lambda name: _quantiles(name, 0.5, 0.95),
+}
+
+
 def dashboard() -> str:
     """As Grafana imports it."""
     whole = {
@@ -233,7 +264,7 @@ def _variables() -> Iterator[Object]:
 
 def _panels() -> Iterator[Object]:
     top = 0
-    for title, panels in ROWS.items():
+    for title, panels in {**ROWS, "More": _more()}.items():
         yield {"type": "row", "title": title, "gridPos": {"x": 0, "y": top, "w": WIDTH, "h": 1}}
         top, left = top + 1, 0
         for each in panels:

@@ -98,11 +98,11 @@ def test_c09_an_upgrade_changes_the_image_that_new_services_get(
     release: Release, services: Services
 ) -> None:
     release.install()
-    assert "--image=kiln-model:0.1.0" in release.flags()
+    assert "--image=kiln/model:0.1.0" in release.flags()
     release.upgrade("--set-string", "model.image.tag=2")
-    assert "--image=kiln-model:2" in release.flags()
+    assert "--image=kiln/model:2" in release.flags()
     release.rollback()
-    assert "--image=kiln-model:0.1.0" in release.flags()
+    assert "--image=kiln/model:0.1.0" in release.flags()
 
 
 def test_c13_a_namespace_that_enforces_restricted_takes_the_operators_pods(
