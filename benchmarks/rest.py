@@ -30,10 +30,15 @@ class RestClient:
 
     def status(self, path: str) -> int:
         """The status of a GET, 0 where nobody listens yet."""
+        return self.answer(path)[0]
+
+    def answer(self, path: str) -> tuple[int, str]:
+        """Status and text of a GET; 0 and nothing where nobody listens yet."""
         try:
-            return self._send("GET", path)[0]
+            status, _, body = self._send("GET", path)
         except (OSError, http.client.HTTPException):
-            return 0
+            return 0, ""
+        return status, body.decode(errors="replace")
 
     def get_json(self, path: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._answered("GET", path)[2])

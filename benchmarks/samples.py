@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-DECIMALS: Final = {"ms": 1, "s": 2, "ratio": 3, "count": 0, "MiB": 1}
+# Calls are counted over several services, and told of one.
+DECIMALS: Final = {"ms": 1, "s": 2, "ratio": 3, "count": 0, "calls": 1, "MiB": 1}
 # Numbers that stand for themselves.
 BARE: Final = ("ratio", "count")
 MIB: Final = 1024 * 1024
@@ -30,6 +31,11 @@ class Sample:
     @property
     def median(self) -> float:
         return statistics.median(self.values)
+
+    def percentile(self, percent: int) -> "Sample":
+        """The least value that so many percent do not exceed: one that was measured."""
+        rank = -(-percent * len(self.values) // 100)
+        return Sample((sorted(self.values)[rank - 1],), self.unit)
 
     def __str__(self) -> str:
         """``212.4 (208.9..230.1) ms``; a single value has no range, a ratio or count no unit."""
@@ -60,6 +66,10 @@ def of_seconds(seconds: Iterable[float]) -> Sample:
 
 def counts(numbers: Iterable[float]) -> Sample:
     return Sample(tuple(numbers), "count")
+
+
+def calls(numbers: Iterable[float]) -> Sample:
+    return Sample(tuple(numbers), "calls")
 
 
 def mebibytes(sizes: Iterable[int]) -> Sample:

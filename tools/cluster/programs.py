@@ -84,7 +84,7 @@ API_SERVER = Program(
         "service-account-issuer": "https://kubernetes.default.svc",
         "service-account-key-file": "{folder}/service-account.pub",
         "service-account-signing-key-file": "{folder}/service-account.key",
-        "service-cluster-ip-range": "10.0.0.0/24",
+        "service-cluster-ip-range": "10.0.0.0/16",
         "allow-privileged": "true",
         "profiling": "false",
     },
