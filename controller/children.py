@@ -58,16 +58,23 @@ class Children:
         kind, name = BY_NAME[body["kind"]], body["metadata"]["name"]
         live = self._observed.child(key, kind.name, name)
         if live is None:
-            live = await self._cluster.get(kind, key.namespace, name)
+            try:
+                return self._written(key, kind, await self._cluster.create(kind, body), new=True)
+            except Conflict:  # whoever made it did not label it as ours
+                live = await self._cluster.get(kind, key.namespace, name)
         if live is not None:
             _check_owner(live, kind, uid)
             if not must_apply(body, live):
                 self._observed.put(kind, live)
                 return 0
         applied = await self._cluster.apply(kind, body)
+        return self._written(key, kind, applied, new=live is None)
+
+    def _written(self, key: ServiceKey, kind: Kind, applied: Object, *, new: bool) -> int:
         self._observed.put(kind, applied)
         self._metrics.writes.labels("apply", kind.name).inc()
-        log.info("applied", service=str(key), kind=kind.name, name=name, new=live is None)
+        name = applied["metadata"]["name"]
+        log.info("applied", service=str(key), kind=kind.name, name=name, new=new)
         return 1
 
     async def _prune(self, key: ServiceKey, uid: str, wanted: Sequence[Object]) -> int:

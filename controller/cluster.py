@@ -18,10 +18,14 @@ from .api.kinds import EVENT, LEASE, SERVICE, Kind
 from .errors import BadInput, ControllerError
 
 TIMEOUT: Final = 30.0
+# Objects in one answer.
+PAGE: Final = 100
 # Every pod has it.
 IN_CLUSTER: Final = "KUBERNETES_SERVICE_HOST"
 SERVER_ERRORS: Final = 500
 APPLY: Final = "application/apply-patch+yaml"
+# Which no object has: the API server makes what is not there, and refuses to change what is.
+NO_VERSION: Final = "1"
 MERGE: Final = "application/merge-patch+json"
 ONLY_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -85,7 +89,9 @@ async def connected(kubeconfig: str | None) -> AsyncIterator["Cluster"]:
     Raises:
         BadInput: none of these is there.
     """
-    settings = client.Configuration()
+    # A kubeconfig may name a proxy. One of the environment would not be that of the watches, and to
+    # look for it, and for passwords in ~/.netrc, costs two threads' time for each call.
+    settings = client.Configuration(client_session_kwargs={"trust_env": False})
     try:
         if kubeconfig is None and "KUBECONFIG" not in os.environ and IN_CLUSTER in os.environ:
             load_own: Any = config.load_incluster_config
@@ -120,20 +126,33 @@ class Cluster:
                 return None
             raise
 
-    async def listed(
-        self, kind: Kind, namespace: str | None, selector: str, *, full: bool
-    ) -> list[Object]:
-        """All objects of a kind, or their metadata alone. It may be a moment old: the server's
-        cache answers.
+    async def pages(
+        self, kind: Kind, namespace: str | None, selector: str
+    ) -> AsyncIterator[list[Object]]:
+        """All objects of a kind, a page at a time, so that they are never all there twice.
 
         Raises:
             NotFound: the cluster does not know the kind.
         """
-        query = {"resourceVersion": "0", **({"labelSelector": selector} if selector else {})}
-        headers = {} if full else {"Accept": ONLY_METADATA}
+        query = {"limit": str(PAGE), **_selected(selector)}
+        while True:
+            found = await self._call("GET", kind.path(namespace), query=query)
+            yield found["items"] or []  # null, when it has none
+            more = found["metadata"].get("continue")
+            if not more:
+                return
+            query["continue"] = more
+
+    async def metadata(self, kind: Kind, namespace: str | None, selector: str) -> list[Object]:
+        """Of all objects of a kind. It may be a moment old: the server's cache answers.
+
+        Raises:
+            NotFound: the cluster does not know the kind.
+        """
+        query = {"resourceVersion": "0", **_selected(selector)}
+        headers = {"Accept": ONLY_METADATA}
         found = await self._call("GET", kind.path(namespace), query=query, headers=headers)
-        items: list[Object] = found["items"] or []  # null, when it has none
-        return items
+        return [each["metadata"] for each in found["items"] or ()]
 
     async def serves(self, kind: Kind) -> bool:
         """Whether the cluster knows the kind."""
@@ -145,6 +164,18 @@ class Cluster:
 
     async def apply(self, kind: Kind, body: Object) -> Object:
         """Server-side apply. What we say is ours, whoever said otherwise."""
+        return await self._apply(kind, body)
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Server-side apply, of an object that is not there.
+
+        Raises:
+            Conflict: one of its name is there.
+        """
+        metadata = {**body["metadata"], "resourceVersion": NO_VERSION}
+        return await self._apply(kind, {**body, "metadata": metadata})
+
+    async def _apply(self, kind: Kind, body: Object) -> Object:
         metadata = body["metadata"]
         return await self._call(
             "PATCH",
@@ -224,6 +255,10 @@ class Cluster:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{method} {path}: {type(error).__name__}: {error}", 0) from error
         return _read(method, path, answer, text)
+
+
+def _selected(selector: str) -> dict[str, str]:
+    return {"labelSelector": selector} if selector else {}
 
 
 def _read(method: str, path: str, answer: Any, text: bytes) -> Object:

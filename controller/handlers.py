@@ -5,13 +5,19 @@ retried, which it need not be: the queue is).
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import kopf
 
 from .api import names
 from .api.kinds import SERVICE, WATCHED, Kind
+from .cluster import PAGE
+from .forgetful import NoDifferences, NoProgress
 from .observed import Observed, ServiceKey
+
+# Between an object's event and the end of the task that waits for its next one.
+IDLE_SECONDS: Final = 0.5
+UNUSED_FINALIZER: Final = "kiln.dev/unused"
 
 
 def registry(observed: Observed, enqueue: Callable[[ServiceKey], None]) -> kopf.OperatorRegistry:
@@ -47,11 +53,19 @@ def settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     made = kopf.OperatorSettings()
     made.posting.enabled = False
     made.peering.standalone = True
+    made.persistence.diffbase_storage = NoDifferences()
+    made.persistence.progress_storage = NoProgress()
+    # kopf takes its finalizer off where no handler needs it. By its default name, that would be the
+    # finalizer of another operator.
+    made.persistence.finalizer = UNUSED_FINALIZER
     made.scanning.disabled = not clusterwide
     made.networking.request_timeout = 30
     made.networking.connect_timeout = 10
     made.networking.enforce_retry_after = True
     made.watching.server_timeout = 300
+    # Else all objects would be there at once, and a task for each, which no process gives back.
+    made.watching.chunk_size = PAGE
+    made.queueing.idle_timeout = IDLE_SECONDS
     for kind in WATCHED:
         if kind is not SERVICE:
             resource = (kind.group, kind.version, kind.plural)

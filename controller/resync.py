@@ -38,8 +38,7 @@ class Resync:
         """Take in everything."""
         for kind in WATCHED:
             for namespace in self._namespaces:
-                for body in await self._listed(kind, namespace, full=True):
-                    self._observed.put(kind, body)
+                await self._load(kind, namespace)
 
     async def compare(self) -> tuple[int, set[ServiceKey]]:
         """How many changes no watch has told, and of which services. They are known afterwards."""
@@ -62,8 +61,7 @@ class Resync:
         for kind in WATCHED:
             listed: dict[tuple[str, str], Object] = {}
             for namespace in self._namespaces:
-                for each in await self._listed(kind, namespace, full=False):
-                    metadata = each["metadata"]
+                for metadata in await self._metadata(kind, namespace):
                     listed[metadata["namespace"], metadata["name"]] = metadata
             for metadata in listed.values():
                 if self._known_version(kind, metadata) != metadata["resourceVersion"]:
@@ -105,11 +103,23 @@ class Resync:
         log.warning("missed_change", kind=kind.name, name=metadata["name"])
         return self._observed.put(kind, live)
 
-    async def _listed(self, kind: Kind, namespace: str | None, *, full: bool) -> list[Object]:
-        selector = "" if kind is SERVICE else names.SERVICE_LABEL
+    async def _load(self, kind: Kind, namespace: str | None) -> None:
         try:
-            return await self._cluster.listed(kind, namespace, selector, full=full)
+            async for page in self._cluster.pages(kind, namespace, _selector(kind)):
+                for body in page:
+                    self._observed.put(kind, body)
+        except NotFound:
+            if not kind.optional:
+                raise
+
+    async def _metadata(self, kind: Kind, namespace: str | None) -> list[Object]:
+        try:
+            return await self._cluster.metadata(kind, namespace, _selector(kind))
         except NotFound:
             if not kind.optional:
                 raise
             return []  # the cluster lacks the software that it belongs to
+
+
+def _selector(kind: Kind) -> str:
+    return "" if kind is SERVICE else names.SERVICE_LABEL

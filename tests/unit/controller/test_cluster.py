@@ -11,6 +11,8 @@ from aiohttp import web
 from controller.api.kinds import DEPLOYMENT, INFERENCE_SERVICE
 from controller.children import Children
 from controller.cluster import (
+    NO_VERSION,
+    PAGE,
     Cluster,
     Conflict,
     Forbidden,
@@ -118,8 +120,38 @@ async def test_a_missing_object_is_none_and_a_missing_kind_is_an_error(server: S
 
 async def test_an_empty_list_may_be_null(server: Server) -> None:
     cluster, answers = server
-    answers.append(says(200, {"items": None}))
-    assert await cluster.listed(DEPLOYMENT, None, "a", full=False) == []
+    answers.append(says(200, {"metadata": {}, "items": None}))
+    assert await cluster.metadata(DEPLOYMENT, None, "a") == []
+    assert [page async for page in cluster.pages(DEPLOYMENT, None, "a")] == [[]]
+
+
+async def test_long_lists_come_in_pages(server: Server) -> None:
+    cluster, answers = server
+    asked: list[dict[str, str]] = []
+
+    def page(number: int, more: str) -> Answer:
+        async def answer(request: web.Request) -> web.Response:
+            asked.append(dict(request.query))
+            return web.json_response({"metadata": {"continue": more}, "items": [{"n": number}]})
+
+        return answer
+
+    answers[:] = [page(1, "there is more"), page(2, "")]
+    found = [page async for page in cluster.pages(DEPLOYMENT, None, "a")]
+    assert found == [[{"n": 1}], [{"n": 2}]]
+    assert [each.get("continue") for each in asked] == [None, "there is more"]
+    assert all((each["limit"], each["labelSelector"]) == (str(PAGE), "a") for each in asked)
+
+
+async def test_a_proxy_of_the_environment_does_not_stand_between(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, answers = server
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    answers.append(says(200, BODY))
+    assert await cluster.get(DEPLOYMENT, "art", "fox") == BODY
 
 
 async def test_c10_garbage_and_silence_are_no_crash(server: Server, tmp_path: Path) -> None:
@@ -147,10 +179,41 @@ def children(cluster: Cluster) -> Children:
     return Children(cluster, Observed(), Metrics())
 
 
+TAKEN = says(409, {"message": "the object has been modified"})
+
+
+def written(asked: list[tuple[str, Any]]) -> Answer:
+    """Accepts a write, and keeps its method and the version that it is for."""
+
+    async def answer(request: web.Request) -> web.Response:
+        body = await request.json()
+        asked.append((request.method, body["metadata"].get("resourceVersion")))
+        return web.json_response(body)
+
+    return answer
+
+
+async def test_c08_a_new_child_costs_one_call(server: Server) -> None:
+    cluster, answers = server
+    asked: list[tuple[str, Any]] = []
+    answers[:] = [written(asked), says(500, {"message": "asked again"})]
+    assert await children(cluster).bring_about(KEY, "1", [BODY]) == ((), 1)
+    assert asked == [("PATCH", NO_VERSION)]
+
+
+async def test_c07_a_child_that_lost_its_label_is_found_and_written(server: Server) -> None:
+    cluster, answers = server
+    owner = {"kind": "DiffusionService", "name": "fox", "uid": "1", "controller": True}
+    metadata = {"name": "fox", "namespace": "art", "ownerReferences": [owner]}
+    asked: list[tuple[str, Any]] = []
+    answers[:] = [TAKEN, says(200, {**BODY, "metadata": metadata}), written(asked)]
+    assert await children(cluster).bring_about(KEY, "1", [BODY]) == ((), 1)
+    assert asked == [("PATCH", None)]
+
+
 async def test_c05_a_server_that_fails_at_one_object_is_told_in_the_status(server: Server) -> None:
     cluster, answers = server
-    absent = says(404, {"details": {"name": "fox"}})
-    answers[:] = [absent, says(500, {"message": "range is full"})]
+    answers[:] = [says(500, {"message": "range is full"})]
     trouble, writes = await children(cluster).bring_about(KEY, "1", [BODY])
     assert ([each.reason for each in trouble], writes) == (["Retrying"], 0)
     assert "range is full" in trouble[0].message
@@ -158,8 +221,7 @@ async def test_c05_a_server_that_fails_at_one_object_is_told_in_the_status(serve
 
 async def test_c10_a_server_that_asks_to_come_later_is_left_alone(server: Server) -> None:
     cluster, answers = server
-    absent = says(404, {"details": {"name": "fox"}})
-    answers[:] = [absent, says(503, {"message": "busy"}, **{"Retry-After": "1"})]
+    answers[:] = [says(503, {"message": "busy"}, **{"Retry-After": "1"})]
     with pytest.raises(Unreachable):
         await children(cluster).bring_about(KEY, "1", [BODY])
 
@@ -168,7 +230,8 @@ async def test_c07_an_object_of_another_owner_is_not_written(server: Server) -> 
     cluster, answers = server
     owner = {"kind": "Deployer", "name": "x", "uid": "2", "controller": True}
     metadata = {**BODY["metadata"], "uid": "3", "ownerReferences": [owner]}  # type: ignore[dict-item]
-    answers[:] = [says(200, {**BODY, "metadata": metadata}), says(500, {"message": "written"})]
+    there = says(200, {**BODY, "metadata": metadata})
+    answers[:] = [TAKEN, there, says(500, {"message": "written"})]
     trouble, writes = await children(cluster).bring_about(KEY, "1", [BODY])
     assert (trouble[0].reason, writes) == ("Conflict", 0)
     assert "belongs to Deployer x" in trouble[0].message

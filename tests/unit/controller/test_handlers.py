@@ -1,0 +1,29 @@
+"""What kopf is told to do, and to leave."""
+
+import kopf
+
+from controller.cluster import PAGE
+from controller.handlers import settings
+
+BODY = kopf.Body({"metadata": {"annotations": {"a": "b"}}, "spec": {"replicas": 1}})
+
+
+def test_c08_kopf_remembers_nothing_and_writes_nothing_on_objects() -> None:
+    kept = settings(clusterwide=True).persistence
+    essence = kept.diffbase_storage.build(body=BODY)
+    assert essence == {}
+    assert kept.progress_storage.clear(essence=essence) is essence
+    assert kept.diffbase_storage.fetch(body=BODY) is None
+    patch = kopf.Patch()
+    kept.diffbase_storage.store(body=BODY, patch=patch, essence=essence)
+    kept.progress_storage.touch(body=BODY, patch=patch, value="now")
+    assert not patch
+
+
+def test_c07_the_finalizer_of_another_kopf_operator_is_not_taken_off() -> None:
+    ours = settings(clusterwide=True).persistence.finalizer
+    assert ours != kopf.OperatorSettings().persistence.finalizer
+
+
+def test_kopf_reads_in_pages_as_well() -> None:
+    assert settings(clusterwide=False).watching.chunk_size == PAGE
