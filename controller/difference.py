@@ -7,6 +7,7 @@ hold us responsible for more than that (a field that we have given up since)?
 import json
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 from .api import names
@@ -69,7 +70,7 @@ def _below_item(owned: Object | None, item: Object) -> Object | None:
     if owned is None or not set(owned) - {"."}:
         return owned
     for mark, inner in owned.items():
-        if mark.startswith("k:") and _item([item], json.loads(mark[2:])) is not None:
+        if mark.startswith("k:") and _item([item], _keys(mark[2:])) is not None:
             found: Object = inner
             return found
     return None
@@ -87,10 +88,19 @@ def _covers(wanted: Any, fields: Object) -> bool:
             if not _covers(wanted.get(name), inner):
                 return False
         elif kind == "k":
-            found = _item(wanted, json.loads(name))
+            found = _item(wanted, _keys(name))
             if found is None or not _covers(found, inner):
                 return False
     return True
+
+
+@lru_cache(maxsize=1024)
+def _keys(text: str) -> Object:
+    """Of a list's item, as managedFields has them. Services resemble each other: few are read more
+    than once.
+    """
+    found: Object = json.loads(text)
+    return found
 
 
 def _item(wanted: Any, keys: Object) -> Object | None:

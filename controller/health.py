@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .metrics import Metrics
+from .observed import Observed
 
 # Comparisons that may fail in a row, and that may find a watch silent.
 FAILURES: Final = 3
@@ -55,7 +56,9 @@ class Vital:
         return None
 
 
-def application(vital: Vital, metrics: Metrics, depth: Callable[[], int]) -> web.Application:
+def application(
+    vital: Vital, metrics: Metrics, observed: Observed, depth: Callable[[], int]
+) -> web.Application:
     """``depth``: of the queue."""
 
     async def healthz(_: web.Request) -> web.Response:
@@ -74,6 +77,7 @@ def application(vital: Vital, metrics: Metrics, depth: Callable[[], int]) -> web
         metrics.leader.set(vital.leading)
         metrics.watch_age.set(vital.age)
         metrics.queue_depth.set(depth())
+        metrics.count_services(observed)
         return web.Response(
             body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )

@@ -70,7 +70,7 @@ class Operator:
     async def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
-        app = application(self.vital, self.metrics, lambda: len(self.queue))
+        app = application(self.vital, self.metrics, self.observed, lambda: len(self.queue))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
@@ -143,7 +143,6 @@ class Operator:
         self.vital.compared(missed=0)
         for key in self.observed.services:
             self.queue.add(key)
-        self.metrics.count_services(self.observed)
         log.info("cluster_read", services=len(self.observed.services))
 
     async def _watch(self) -> None:
@@ -173,7 +172,6 @@ class Operator:
         while True:
             key = await self.queue.take()
             await self._reconcile(key)
-            self.metrics.count_services(self.observed)
 
     async def _reconcile(self, key: ServiceKey) -> None:
         started = time.monotonic()

@@ -1,6 +1,11 @@
-"""When the process says that it should be restarted (C10)."""
+"""When the process says that it should be restarted (C10), and what it tells when it is scraped."""
 
-from controller.health import Vital
+from aiohttp.test_utils import TestClient, TestServer
+
+from controller.api.kinds import SERVICE
+from controller.health import Vital, application
+from controller.metrics import Metrics
+from controller.observed import Observed
 
 
 class Clock:
@@ -44,3 +49,14 @@ def test_c10_watches_that_miss_changes_twice_in_a_row_are_dead() -> None:
     assert vital.complaint() is None
     vital.compared(missed=2)
     assert "the watches missed changes" in str(vital.complaint())
+
+
+async def test_a_scrape_counts_the_services_that_are_known_then() -> None:
+    observed = Observed()
+    app = application(Vital(period=60.0), Metrics(), observed, lambda: 0)
+    async with TestClient(TestServer(app)) as client:
+        for name, expected in (("fox", "1.0"), ("owl", "2.0")):
+            metadata = {"name": name, "namespace": "art"}
+            observed.put(SERVICE, {"metadata": metadata, "status": {"phase": "Ready"}})
+            text = await (await client.get("/metrics")).text()
+            assert f'kiln_operator_services{{phase="Ready"}} {expected}' in text

@@ -1,5 +1,6 @@
 """What is known of the cluster."""
 
+import json
 from typing import Any
 
 import pytest
@@ -31,13 +32,25 @@ def test_the_newest_stays_whatever_comes_in_which_order() -> None:
         (body("10"), None, True),
         (body("10"), body("9"), True),
         (body("9"), body("10"), False),
-        (body("9"), body("9"), True),
+        (body("9"), body("9"), False),
         (body("1", uid="2"), body("10"), True),
         (body("x"), body("10"), True),
     ],
 )
 def test_versions_are_numbers(new: Any, known: Any, newer: bool) -> None:
     assert is_newer(new, known) is newer
+
+
+def test_equal_words_of_several_bodies_are_one_in_memory() -> None:
+    observed = Observed()
+    for name in ("a", "b"):
+        text = '{"image": "kiln-model:1", "empty": {}, "args": ["--role", "router"]}'
+        observed.put(DEPLOYMENT, {**body("1", name=name), "spec": json.loads(text)})
+    one, other = (found["spec"] for _, found in observed.children(KEY))
+    assert one == other == {"image": "kiln-model:1", "empty": {}, "args": ["--role", "router"]}
+    assert one["image"] is other["image"]
+    assert one["args"][1] is other["args"][1]
+    assert one["empty"] is other["empty"]
 
 
 def test_an_object_of_nobody_is_not_kept() -> None:
