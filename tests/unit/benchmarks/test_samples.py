@@ -43,6 +43,16 @@ def test_what_has_no_partner_is_not_compared() -> None:
         differences([1.0, 2.0], [1.0])
 
 
+@pytest.mark.parametrize(("percent", "value"), [(50, 50), (99, 99), (100, 100), (1, 1)])
+def test_a_percentile_is_a_value_that_was_measured(percent: int, value: float) -> None:
+    sample = Sample(tuple(float(each) for each in range(100, 0, -1)), "ms")
+    assert sample.percentile(percent) == Sample((value,), "ms")
+
+
+def test_the_p99_of_few_is_the_largest() -> None:
+    assert Sample((3.0, 1.0, 2.0), "s").percentile(99).median == 3.0
+
+
 def test_an_empty_sample_or_an_unknown_unit_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         Sample((), "ms")
