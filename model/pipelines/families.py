@@ -79,6 +79,7 @@ class Family:
     ``cfg_above``: the guidance from which on the second, unconditional pass runs, exclusive.
     ``alignment``: in pixels, where the general rule gives less than the family takes.
     ``frame_step``: of the frame contract, where the VAE does not say; None for pictures.
+    ``latent_frames``: how many the VAE codes at once, after the first one.
     ``guidance_unless``: a flag of the pipeline that turns the second pass off.
     ``most_image_ratio``: of the longer to the shorter side of an input picture.
     ``latent_shift``: its calls compute with the VAE's ``shift_factor``, set or not (W51).
@@ -94,6 +95,7 @@ class Family:
     cfg_above: float = 1.0
     alignment: int = 1
     frame_step: int | None = None
+    latent_frames: int = 1
     least_image_side: int = 64
     most_image_ratio: float | None = None
     images_in: int = 1
@@ -309,6 +311,30 @@ FAMILIES: Final = (
         },
         alignment=32,
         frame_step=8,
+    ),
+    Family(
+        "cogvideox",
+        {
+            "CogVideoXPipeline": PipelineClass((T2V,)),
+            "CogVideoXImageToVideoPipeline": PipelineClass((I2V,), Pictures.ONE),
+            # A denoiser that takes pairs of frames (CogVideoX 1.5) would need an even number of
+            # latent ones, and the VAE an odd one.
+            "CogVideoXVideoToVideoPipeline": PipelineClass(
+                (V2V,), narrowed=(Narrowing("patch_size_t", (), "transformer"),), sibling=True
+            ),
+        },
+        {
+            "num_inference_steps": 50,
+            "guidance_scale": 6.0,
+            "width": 720,
+            "height": 480,
+            "num_frames": 49,
+            "fps": 8.0,
+            "max_sequence_length": 226,
+        },
+        alignment=16,
+        frame_step=4,
+        latent_frames=2,
     ),
 )
 

@@ -53,6 +53,7 @@ def describe_folder(folder: ModelFolder) -> ModelDescription:
 
     tasks = own_tasks_of(folder.pipeline, own, told)
     video = tasks[0].makes_video
+    step = (_temporal(vae) or family.frame_step or 1) * family.latent_frames
     classes = dict.fromkeys(tasks, (folder.pipeline, own))
     for name, known in siblings_of(folder.pipeline).items():
         if not known.sibling_if or index.get(known.sibling_if):
@@ -76,7 +77,7 @@ def describe_folder(folder: ModelFolder) -> ModelDescription:
         most_image_ratio=family.most_image_ratio,
         images_in=family.images_in,
         most_images_in=family.most_images_in,
-        frames=FrameContract(_temporal(vae) or family.frame_step or 1) if video else None,
+        frames=FrameContract(step) if video else None,
         unbatched=frozenset(task for task, (_, known) in classes.items() if unbatched(known, task)),
         cfg_above=family.cfg_above,
         registered=class_of(folder.pipeline) is not None,

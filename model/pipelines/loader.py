@@ -152,10 +152,11 @@ def alignment(pipeline: Any, family: Family) -> int:
 
 
 def frame_contract(pipeline: Any, family: Family, task: Task) -> FrameContract | None:
-    """The VAE's own temporal factor, else the family's; None for a model of pictures."""
+    """By the VAE's own temporal factor, else by the family's; None for a model of pictures."""
     if not task.makes_video:
         return None
-    return FrameContract(_first(pipeline, TEMPORAL_FACTORS) or family.frame_step or 1)
+    step = _first(pipeline, TEMPORAL_FACTORS) or family.frame_step or 1
+    return FrameContract(step * family.latent_frames)
 
 
 def vae_factor(pipeline: Any) -> int:

@@ -42,8 +42,9 @@ RULES = """
 
 - `width` and `height` are multiples of 16, or of the VAE's factor times the denoiser's patch where
   that is more (32 for LTX-Video and for Wan 2.2 5B): `pipeline.alignment` in the metadata.
-- `num_frames` is a multiple of the VAE's factor in time, plus 1: `pipeline.frame_step`. The server
-  names the two nearest numbers to one that does not fit.
+- `num_frames` is a multiple of the VAE's factor in time, plus 1: `pipeline.frame_step`. It is twice
+  the factor for CogVideoX, whose VAE codes two latent frames at once. The server names the two
+  nearest numbers to one that does not fit.
 - An input picture or video has at least 64 pixels along each side.
 - Pictures *for each prompt* are one for all prompts, or one each; *one* and *up to n* are for one
   prompt a request. What comes out has the size that the request names, or the first picture's.
@@ -117,7 +118,7 @@ def _default_row(name: str, family: Family, variant: dict[str, object]) -> tuple
 def _frames(family: Family, values: dict[str, object]) -> str:
     if family.frame_step is None:
         return ""
-    contract = FrameContract(family.frame_step)
+    contract = FrameContract(family.frame_step * family.latent_frames)
     return f"{values['num_frames']} ({contract.step}k + 1) at {values['fps']:g} fps"
 
 

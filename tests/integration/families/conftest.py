@@ -23,7 +23,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         folder = tmp_path_factory.mktemp("families") / name
         make().save_pretrained(folder)
         about = json.loads((folder / "model_index.json").read_text())
-        video = about["_class_name"].startswith(("Wan", "LTX"))
+        video = about["_class_name"].startswith(("Wan", "LTX", "CogVideoX"))
         defaults = {"width": SIDE, "height": SIDE, **({"num_frames": FRAMES} if video else {})}
         (folder / "generation_config.json").write_text(json.dumps(defaults))
         return folder

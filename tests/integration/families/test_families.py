@@ -97,6 +97,10 @@ FAMILIES: Final = {
         defaults={"fps": 24.0},
     ),
     "Wan T2V": Expected(tiny.wan, "wan", (T2V, V2V), frames=4, defaults={"fps": 16.0}),
+    "CogVideoX": Expected(
+        tiny.cogvideox, "cogvideox", (T2V, V2V), frames=8, defaults={"fps": 8.0}
+    ),
+    "CogVideoX I2V": Expected(tiny.cogvideox_image_to_video, "cogvideox", (I2V,), frames=8),
     "LTX-Video": Expected(
         tiny.ltx_video, "ltx-video", (T2V, I2V), frames=8, alignment=32, defaults={"fps": 25.0}
     ),

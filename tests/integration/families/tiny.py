@@ -3,10 +3,15 @@
 from typing import Any
 
 from diffusers import (
+    AutoencoderKLCogVideoX,
     AutoencoderKLFlux2,
     AutoencoderKLLTXVideo,
     AutoencoderKLQwenImage,
     AutoencoderKLWan,
+    CogVideoXDDIMScheduler,
+    CogVideoXImageToVideoPipeline,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
@@ -268,6 +273,41 @@ def wan(expand_timesteps: bool = False) -> Any:
 
 def wan_video_to_video() -> Any:
     return WanVideoToVideoPipeline(transformer=wan_transformer(16), **wan_parts())
+
+
+def _cogvideox_parts(in_channels: int = 4) -> dict[str, Any]:
+    return {
+        "tokenizer": parts.t5_tokenizer(),
+        "text_encoder": parts.t5_text(),
+        "vae": AutoencoderKLCogVideoX(
+            latent_channels=4,
+            block_out_channels=(8, 8, 8, 8),
+            layers_per_block=1,
+            norm_num_groups=2,
+        ),
+        "transformer": CogVideoXTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=16,
+            in_channels=in_channels,
+            out_channels=4,
+            time_embed_dim=8,
+            text_embed_dim=WIDTH,
+            num_layers=1,
+            sample_width=8,
+            sample_height=8,
+            sample_frames=9,
+            use_rotary_positional_embeddings=in_channels > 4,
+        ),
+        "scheduler": CogVideoXDDIMScheduler(),
+    }
+
+
+def cogvideox() -> Any:
+    return CogVideoXPipeline(**_cogvideox_parts())
+
+
+def cogvideox_image_to_video() -> Any:
+    return CogVideoXImageToVideoPipeline(**_cogvideox_parts(in_channels=8))
 
 
 def _ltx_parts() -> dict[str, Any]:
