@@ -59,7 +59,8 @@ class Children:
         live = self._observed.child(key, kind.name, name)
         if live is None:
             try:
-                return self._written(key, kind, await self._cluster.create(kind, body), new=True)
+                made = await self._cluster.apply_new(kind, body)
+                return self._written(key, kind, made, new=True)
             except Conflict:  # whoever made it did not label it as ours
                 live = await self._cluster.get(kind, key.namespace, name)
         if live is not None:

@@ -166,7 +166,7 @@ class Cluster:
         """Server-side apply. What we say is ours, whoever said otherwise."""
         return await self._apply(kind, body)
 
-    async def create(self, kind: Kind, body: Object) -> Object:
+    async def apply_new(self, kind: Kind, body: Object) -> Object:
         """Server-side apply, of an object that is not there.
 
         Raises:

@@ -89,9 +89,9 @@ def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
                 _count_calls(contest)
             _note_memory(contest, f"memory, {known} known, after all that")
             _start_again(contest, known)
-            _idle(contest, known)
             _note_memory(contest, f"memory, {known} known, after a start")
             before = known
+        _idle(contest, before)
     turns = _turns(effort) * IN_A_TURN
     return Findings(
         rows=contest.ledger.rows(),
@@ -100,7 +100,6 @@ def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
         f"starts, {scale.resyncs} resyncs of {scale.resync:.0f} s",
         notes=(
             "a service has 4 children: NetworkPolicy, Service, Deployment, PodDisruptionBudget",
-            f"p99 of {turns}: the slowest but {turns // 100}",
         ),
     )
 
@@ -235,9 +234,7 @@ def _count(
 
 
 def _start_again(contest: Contest, known: int) -> None:
-    """Start each operator while a service waits that it has never seen, among those that it has.
-    The last start resyncs.
-    """
+    """Start each operator while a service waits that it has never seen, among those that it has."""
     ready: dict[str, list[float]] = {each.name: [] for each in contest.contestants}
     acted: dict[str, list[float]] = {each.name: [] for each in contest.contestants}
     asked: dict[str, list[float]] = {each.name: [] for each in contest.contestants}
@@ -265,7 +262,9 @@ def _start_again(contest: Contest, known: int) -> None:
 
 
 def _idle(contest: Contest, known: int) -> None:
-    """Nothing happens but resyncs. Both at the same time, each by its own count."""
+    """Nothing happens but resyncs: once for all services. Both operators at the same time, each by
+    its own count.
+    """
     scale = contest.scale
     for each in contest.contestants:
         each.start(scale.resync)
@@ -290,7 +289,7 @@ def _note_memory(contest: Contest, question: str) -> None:
 
 
 def _turns(effort: Effort) -> int:
-    return max(1, effort.rounds // 2)
+    return max(1, effort.rounds // 4)
 
 
 def _goals(ledger: Ledger, scale: Scale) -> Iterator[Goal]:
