@@ -13,6 +13,9 @@ from pathlib import Path
 
 MODULES = Path(__file__).parent / "programs"
 
+# What a build reads of a family's folder: its pins, and our own programs.
+SOURCES = (".mod", ".sum", ".go")
+
 # Static programs without build paths in them: the same source gives the same bytes.
 BUILD_ENVIRONMENT = {
     "CGO_ENABLED": "0",
@@ -23,7 +26,7 @@ BUILD_ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """``module`` is the Go module whose version is the family's.
+    """``module`` is the Go module whose version is the family's; it may be our own one.
 
     ``version_package`` takes the version at link time, for programs that do not know it themselves.
     ``assets`` are folders of the module that are used beside its programs.
@@ -76,10 +79,22 @@ CHART_FAMILIES = {
     )
 }
 
+# What a node needs beside the control plane's own families, one of which has its kubelet.
+NODE_FAMILIES = {
+    family.name: family
+    for family in (
+        Family("containerd", "github.com/containerd/containerd/v2", minutes=2),
+        Family("coredns", "github.com/coredns/coredns", minutes=3),
+        Family("pause", "kiln.dev/tools/cluster/programs/pause", minutes=0.5),
+    )
+}
+
 
 def version(family: Family) -> str:
-    """As its go.mod pins it, such as ``v1.37.2``."""
+    """As its go.mod pins it, such as ``v1.37.2``; our own modules have none."""
     text = (family.source / "go.mod").read_text(encoding="utf-8")
+    if f"module {family.module}\n" in text:
+        return "(our own)"
     found = re.search(rf"^(?:require |\t){re.escape(family.module)} (v\S+)", text, re.MULTILINE)
     if found is None:
         raise ValueError(f"{family.source}/go.mod requires no {family.module}")
@@ -100,8 +115,9 @@ def link_flags(family: Family) -> str:
 def content_hash(family: Family) -> str:
     """Equal for equal programs: over all that goes into the build, and what it is built for."""
     content = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        content.update((family.source / name).read_bytes())
+    for file in sorted(family.source.iterdir()):
+        if file.suffix in SOURCES:
+            content.update(file.read_bytes())
     recipe = (BUILD_ENVIRONMENT, link_flags(family), family.assets)
     content.update(repr((recipe, platform.system(), platform.machine())).encode())
     return content.hexdigest()[:12]

@@ -6,10 +6,17 @@ from pathlib import Path
 import pytest
 
 from tools.cluster import families
-from tools.cluster.families import CHART_FAMILIES, FAMILIES, content_hash, link_flags, version
+from tools.cluster.families import (
+    CHART_FAMILIES,
+    FAMILIES,
+    NODE_FAMILIES,
+    content_hash,
+    link_flags,
+    version,
+)
 from tools.cluster.programs import PROGRAMS
 
-ALL = {**FAMILIES, **CHART_FAMILIES}
+ALL = {**FAMILIES, **CHART_FAMILIES, **NODE_FAMILIES}
 
 
 @pytest.fixture
@@ -22,11 +29,13 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_program_is_one_that_its_module_builds() -> None:
     for program in PROGRAMS:
-        text = (FAMILIES[program.family].source / "go.mod").read_text()
+        text = (ALL[program.family].source / "go.mod").read_text()
         tools = {line.rpartition("/")[2] for line in text.splitlines() if "/cmd/" in line}
         # Go names a program by its folder, and leaves out the version.
         if "tool go.etcd.io/etcd/server/v3" in text:
             tools.add("server")
+        if "tool github.com/coredns/coredns" in text:
+            tools.add("coredns")
         assert program.binary in tools
 
 
@@ -48,7 +57,7 @@ def test_same_content_has_the_same_hash(name: str, modules: Path) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_each_family_has_its_version_pinned(name: str) -> None:
-    assert version(ALL[name]).startswith("v")
+    assert version(ALL[name]).startswith(("v", "(our own)"))
     assert ALL[name].name == name
 
 
@@ -58,6 +67,15 @@ def test_any_change_of_the_pins_is_another_hash(file: str, modules: Path) -> Non
     with (modules / "etcd" / file).open("a") as pins:
         pins.write("\n")
     assert content_hash(FAMILIES["etcd"]) != before
+
+
+def test_our_own_program_is_another_one_with_another_source(modules: Path) -> None:
+    pause = NODE_FAMILIES["pause"]
+    before = content_hash(pause)
+    with (modules / "pause/main.go").open("a") as source:
+        source.write("// more\n")
+    assert content_hash(pause) != before
+    assert version(pause) == "(our own)"
 
 
 def test_another_machine_needs_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
