@@ -28,8 +28,8 @@ IN_PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder -
 # The stamp's name holds a checksum of what the environment is made from, and of where it lies.
 STAMP := $(VENV)/.ready-$(shell { pwd; cat constraints/dev.txt pyproject.toml; } | cksum | tr -d ' ')
 
-.PHONY: help setup demo test cluster cluster-down test-cluster lint generate verify constraints \
-	images bench bench-gpu clean
+.PHONY: help setup demo test cluster cluster-down node-packages test-cluster lint generate verify \
+	constraints images bench bench-gpu clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -48,13 +48,16 @@ demo: setup ## Start a server, watch it warm up, draw PROMPT="..." into out/
 test: lint ## Run lint, types, layers, and every test that needs neither root nor a cluster
 	$(PY) -m pytest $(IN_PARALLEL) --ignore tests/cluster $(ARGS)
 
-cluster: setup ## Bring up a real API server with KServe on this machine (needs Go once)
-	@$(PY) -m tools.cluster up
+cluster: setup ## Bring up a real API server with KServe (needs Go once); NODE=1 as root: and pods
+	@$(PY) -m tools.cluster up $(if $(NODE),--node)
 
 cluster-down: setup ## End what `make cluster` brought up; nothing of it stays
 	@$(PY) -m tools.cluster down
 
-test-cluster: setup ## Run the tests on a real API server: ours, or that of KUBECONFIG
+node-packages: setup ## Install the Debian packages that a node and its tests lack here (root)
+	@$(PY) -m tools.cluster packages --install
+
+test-cluster: setup ## Run the tests on a real API server: ours, or that of KUBECONFIG; as root, on pods
 	$(PY) -m pytest tests/cluster $(ARGS)
 
 lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)

@@ -2,11 +2,15 @@
 
 python -m tools.cluster up            build what is missing, start, print what to do next
                         up --without kserve-manager    a cluster that knows nothing of KServe
+                        up --node     with a node that runs pods (root)
 python -m tools.cluster status        what runs, and whether it works
 python -m tools.cluster kubeconfig    the file's path, for KUBECONFIG
 python -m tools.cluster down          end it and remove everything that it wrote
 python -m tools.cluster stop NAME     end one program, and start NAME again: for drills
-python -m tools.cluster build         only build
+python -m tools.cluster load FILE     give the node the images of an OCI or docker archive
+python -m tools.cluster packages      the Debian packages that a node lacks here
+                        packages --install             and install them (root)
+python -m tools.cluster build         only build; build --node builds a node's programs, too
 """
 
 import argparse
@@ -20,7 +24,10 @@ from . import cluster, kubectl
 from . import record as records
 from .build import build_all
 from .errors import ClusterError
-from .programs import PROGRAMS, Program
+from .families import FAMILIES, NODE_FAMILIES
+from .node import images, requirements
+from .program import Program
+from .programs import PROGRAMS
 from .record import Record
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
@@ -55,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _up(options: argparse.Namespace) -> int:
     record = records.read(_folder(options))
     if record is None:
-        record = cluster.up(_folder(options), options.owner, options.without)
+        record = cluster.up(_folder(options), options.owner, options.without, node=options.node)
+    elif options.node and not record.layout.node:
+        raise ClusterError("a cluster is there, and it has no node: down, then up --node")
     elif not all(each.healthy for each in cluster.standings(record)):
         raise ClusterError("a cluster is there, and not all of it works: see status, then down")
     print(
@@ -97,8 +106,23 @@ def _start(options: argparse.Namespace) -> int:
     return 0
 
 
-def _build(_: argparse.Namespace) -> int:
-    for folder in build_all().values():
+def _load(options: argparse.Namespace) -> int:
+    for name in images.load(_record(options).layout, options.file):
+        print(name)
+    return 0
+
+
+def _packages(options: argparse.Namespace) -> int:
+    packages = requirements.missing(requirements.NEEDS + requirements.TEST_NEEDS)
+    if packages and options.install:
+        requirements.install(packages)
+    elif packages:
+        print("\n".join(packages))
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    for folder in build_all(FAMILIES | NODE_FAMILIES if options.node else FAMILIES).values():
         print(folder)
     return 0
 
@@ -131,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
         "kubeconfig": _kubeconfig,
         "stop": _stop,
         "start": _start,
+        "load": _load,
+        "packages": _packages,
         "build": _build,
     }
     for name, action in actions.items():
@@ -149,6 +175,12 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--without", action="append", default=[], choices=names, help="leave a program out"
             )
+        if name in ("up", "build"):
+            command.add_argument("--node", action="store_true", help="with a node")
+        if name == "load":
+            command.add_argument("file", type=Path, metavar="FILE")
+        if name == "packages":
+            command.add_argument("--install", action="store_true", help="by apt-get, as root")
         if name in ("stop", "start"):
             command.add_argument("program", choices=names)
     return parser

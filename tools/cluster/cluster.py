@@ -12,10 +12,13 @@ from . import record as records
 from .build import build_all
 from .credentials import write_credentials
 from .errors import ClusterError
+from .families import FAMILIES, NODE_FAMILIES
 from .layout import Layout, free_ports
+from .node import machine, requirements
 from .places import cache_folder, locked, running_folder
 from .processes import Running, identify, is_healthy, start, stop, wait_healthy
-from .programs import PROGRAMS, Program
+from .program import Program
+from .programs import PROGRAMS
 from .record import Record
 
 DEFAULT_NAME = "default"
@@ -35,13 +38,19 @@ def default_folder() -> Path:
     return running_folder() / DEFAULT_NAME
 
 
-def up(folder: Path, owner: int | None = None, without: Collection[str] = ()) -> Record:
+def up(
+    folder: Path, owner: int | None = None, without: Collection[str] = (), *, node: bool = False
+) -> Record:
     """Build what is missing, start every program but those left out, and wait until they work.
+
+    With a ``node``, also until it would run a pod.
 
     Raises:
         ClusterError: it could not be built or started; nothing of it is left.
     """
-    built = build_all()
+    if node:
+        requirements.check()
+    built = build_all(FAMILIES | NODE_FAMILIES if node else FAMILIES)
     # One start at a time: two of them never pick the same ports.
     with locked(cache_folder() / "start.lock"):
         remove_abandoned()
@@ -49,14 +58,18 @@ def up(folder: Path, owner: int | None = None, without: Collection[str] = ()) ->
             raise ClusterError(f"there is a cluster in {folder} already: end it first (down)")
         if folder.exists() and any(folder.iterdir()):
             raise ClusterError(f"{folder} is not empty, and a cluster's end removes its folder")
-        layout = Layout(folder, free_ports(), built)
+        layout = Layout(folder, free_ports(), built, node)
         record = Record(layout, owner=_owner(owner), without=tuple(without))
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             records.write(record)
             write_credentials(layout)
+            if node:
+                machine.set_up(layout)
             for program in programs_of(record):
                 record = start_program(record, program)
+            if node:
+                machine.wait_ready(layout)
         except BaseException:
             # Whatever it was, an interrupt included, goes on to the caller.
             _say("the start failed: ending what was started")
@@ -67,7 +80,11 @@ def up(folder: Path, owner: int | None = None, without: Collection[str] = ()) ->
 
 def programs_of(record: Record) -> list[Program]:
     """Those that the cluster was brought up with, in the order of their start."""
-    return [program for program in PROGRAMS if program.name not in record.without]
+    return [
+        program
+        for program in PROGRAMS
+        if program.name not in record.without and (record.layout.node or not program.node)
+    ]
 
 
 def down(folder: Path) -> bool:
@@ -76,6 +93,8 @@ def down(folder: Path) -> bool:
     if record is None:
         return False
     stop(reversed(record.processes.values()))
+    if record.layout.node:
+        machine.remove(folder)
     shutil.rmtree(folder)
     return True
 

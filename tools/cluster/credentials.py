@@ -1,7 +1,7 @@
 """Keys, certificates and kubeconfigs of one cluster: made for it, and removed with it.
 
-One authority signs all. One certificate for the loopback serves every program, as server and as
-etcd's client; a user is a client certificate, whose organisations are the user's groups.
+One authority signs all. One certificate serves every program, as server and as etcd's client; a
+user is a client certificate, whose organisations are the user's groups.
 """
 
 import base64
@@ -15,11 +15,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .layout import HOST, USERS, Layout
+from .layout import HOST, NODE_HOST, SERVICES, USERS, Layout
 
 VALID_FOR = datetime.timedelta(days=365)
 # A clock that runs behind must not refuse what was just signed.
 VALID_SINCE = datetime.timedelta(hours=1)
+
+# All names that a program of a cluster is called by: on the loopback, on the node, and as the
+# Service through which pods reach the API server.
+ADDRESSES = (HOST, NODE_HOST, str(ipaddress.ip_network(SERVICES)[1]))
+NAMES = ("localhost", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+
+# Whoever is in this group may do everything; the kubelet asks the API server for it.
+KUBELET_CLIENT = "kubelet-client"
+EVERYTHING = ("system:masters",)
 
 SERVER_AND_CLIENT = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
@@ -41,7 +50,7 @@ class Authority:
     def issue(
         self, name: str, groups: tuple[str, ...] = ()
     ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-        """A certificate for the loopback and its key; to the API server, user ``name``."""
+        """A certificate for a program and its key; to the API server, user ``name``."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name(
             [
@@ -49,7 +58,10 @@ class Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
-        addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]
+        addresses = [
+            *(x509.DNSName(each) for each in NAMES),
+            *(x509.IPAddress(ipaddress.ip_address(each)) for each in ADDRESSES),
+        ]
         builder = _builder(subject, self.certificate.subject, key.public_key())
         builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(SERVER_AND_CLIENT), critical=False)
@@ -68,6 +80,9 @@ def write_credentials(layout: Layout) -> None:
         folder = webhook if crt == "tls.crt" else layout.folder
         (folder / crt).write_bytes(pem(certificate))
         _write_key(folder / keys, key)
+    certificate, key = authority.issue(KUBELET_CLIENT, EVERYTHING)
+    layout.file(f"{KUBELET_CLIENT}.crt").write_bytes(pem(certificate))
+    _write_key(layout.file(f"{KUBELET_CLIENT}.key"), key)
     _write_service_account_keys(layout)
     for user, groups in USERS.items():
         certificate, key = authority.issue(user, groups)

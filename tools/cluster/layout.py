@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Everything listens here and is reached here.
+# Everything listens here and is reached here,
 HOST = "127.0.0.1"
+# but for what pods have to reach in a cluster with a node: that listens at the node's bridge.
+NODE_HOST = "10.88.0.1"
+NODE_NAME = "node1"
+SERVICES = "10.0.0.0/16"
 
 PORTS = (
     "etcd",
@@ -15,6 +19,15 @@ PORTS = (
     "etcd-health",
     "apiserver",
     "controller-manager",
+    "scheduler",
+    "containerd",
+    "kubelet",
+    "kubelet-health",
+    "proxy-health",
+    "proxy-metrics",
+    "dns",
+    "dns-health",
+    "dns-ready",
     "kserve-health",
     "kserve-webhook",
 )
@@ -23,17 +36,22 @@ PORTS = (
 USERS = {
     "admin": ("system:masters",),
     "system:kube-controller-manager": (),
+    "system:kube-scheduler": (),
+    "system:kube-proxy": (),
+    f"system:node:{NODE_NAME}": ("system:nodes",),
+    "coredns": ("system:masters",),
     "kserve-manager": ("system:masters",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """``built`` has the folder of each family's programs."""
+    """``built`` has the folder of each family's programs; with a ``node``, pods run."""
 
     folder: Path
     ports: Mapping[str, int]
     built: Mapping[str, Path]
+    node: bool = False
 
     def file(self, name: str) -> Path:
         """A file of this cluster."""
@@ -41,11 +59,16 @@ class Layout:
 
     def kubeconfig(self, user: str = "admin") -> Path:
         """Of one of ``USERS``."""
-        return self.file(f"{user.removeprefix('system:')}.kubeconfig")
+        return self.file(f"{user.removeprefix('system:').replace(':', '-')}.kubeconfig")
+
+    @property
+    def address(self) -> str:
+        """Where the API server listens: where pods reach it, when there are any."""
+        return NODE_HOST if self.node else HOST
 
     @property
     def api_server(self) -> str:
-        return f"https://{HOST}:{self.ports['apiserver']}"
+        return f"https://{self.address}:{self.ports['apiserver']}"
 
     @property
     def authority(self) -> Path:
@@ -53,9 +76,11 @@ class Layout:
         return self.file("authority.crt")
 
     def fill(self, template: str) -> str:
-        """``template`` with the host, the folder and the ports of this cluster."""
+        """``template`` with the addresses, the folder and the ports of this cluster."""
         names = {name.replace("-", "_"): str(port) for name, port in self.ports.items()}
-        return template.format(host=HOST, folder=self.folder, **names)
+        return template.format(
+            host=HOST, address=self.address, services=SERVICES, folder=self.folder, **names
+        )
 
 
 def free_ports() -> dict[str, int]:

@@ -15,7 +15,7 @@ import psutil
 
 from .errors import ClusterError
 from .layout import Layout
-from .programs import Program
+from .program import Program
 
 START_SECONDS = 90.0
 # For ending in order; then they are killed. Nothing of a test cluster is worth waiting for.

@@ -1,38 +1,12 @@
 """The programs of a cluster, in the order of their start: flags and health checks, as data.
 
-``{host}``, ``{folder}`` and the ports of ``layout.PORTS`` are filled in for each cluster. A further
-program (scheduler, kubelet, proxy) is a further entry, and its ports further names there.
+``{host}``, ``{address}``, ``{folder}`` and the ports of ``layout.PORTS`` are filled in for each
+cluster. Those of the node are in ``node.programs``.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-
 from . import kserve
-from .layout import Layout
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """``health`` answers 200 when the program works; ``prepare`` runs before its first start."""
-
-    name: str
-    family: str
-    binary: str
-    flags: Mapping[str, str]
-    health: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    prepare: Callable[[Layout], None] | None = None
-
-    def path(self, layout: Layout) -> Path:
-        """The program's file."""
-        return layout.built[self.family] / self.binary
-
-    def command(self, layout: Layout) -> list[str]:
-        """As it is started in one cluster."""
-        flags = [f"--{name}={layout.fill(text)}" for name, text in self.flags.items()]
-        return [str(self.path(layout)), *flags]
-
+from .node.programs import NODE_PROGRAMS
+from .program import Program
 
 ETCD = Program(
     name="etcd",
@@ -67,10 +41,10 @@ API_SERVER = Program(
     family="kubernetes",
     binary="kube-apiserver",
     flags={
-        "bind-address": "{host}",
-        "advertise-address": "{host}",
+        "bind-address": "{address}",
+        "advertise-address": "{address}",
         "secure-port": "{apiserver}",
-        # Endpoints on the loopback are not valid, and nothing inside the cluster calls it yet.
+        # Endpoints on the loopback are not valid, and without a node nothing inside calls it.
         "endpoint-reconciler-type": "none",
         "etcd-servers": "https://{host}:{etcd}",
         "etcd-cafile": "{folder}/authority.crt",
@@ -84,11 +58,19 @@ API_SERVER = Program(
         "service-account-issuer": "https://kubernetes.default.svc",
         "service-account-key-file": "{folder}/service-account.pub",
         "service-account-signing-key-file": "{folder}/service-account.key",
-        "service-cluster-ip-range": "10.0.0.0/16",
+        "service-cluster-ip-range": "{services}",
         "allow-privileged": "true",
         "profiling": "false",
     },
-    health="https://{host}:{apiserver}/readyz",
+    node_flags={
+        "endpoint-reconciler-type": "lease",
+        # For logs, exec and port-forward.
+        "kubelet-certificate-authority": "{folder}/authority.crt",
+        "kubelet-client-certificate": "{folder}/kubelet-client.crt",
+        "kubelet-client-key": "{folder}/kubelet-client.key",
+        "kubelet-preferred-address-types": "InternalIP",
+    },
+    health="https://{address}:{apiserver}/readyz",
 )
 
 CONTROLLER_MANAGER = Program(
@@ -132,4 +114,4 @@ KSERVE_MANAGER = Program(
     prepare=kserve.install,
 )
 
-PROGRAMS = (ETCD, API_SERVER, CONTROLLER_MANAGER, KSERVE_MANAGER)
+PROGRAMS = (ETCD, API_SERVER, CONTROLLER_MANAGER, *NODE_PROGRAMS, KSERVE_MANAGER)

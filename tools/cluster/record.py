@@ -36,6 +36,7 @@ def write(record: Record) -> None:
     layout = record.layout
     content = {
         "ports": dict(layout.ports),
+        "node": layout.node,
         "built": {name: str(folder) for name, folder in layout.built.items()},
         "processes": {name: asdict(each) for name, each in record.processes.items()},
         "owner": asdict(record.owner) if record.owner else None,
@@ -55,7 +56,8 @@ def read(folder: Path) -> Record | None:
     built = {name: Path(place) for name, place in content["built"].items()}
     owner = content["owner"]
     return Record(
-        Layout(folder, content["ports"], built),
+        # Not there in the record of a cluster from before a node could be chosen.
+        Layout(folder, content["ports"], built, content.get("node", False)),
         {name: Running(**each) for name, each in content["processes"].items()},
         Running(**owner) if owner else None,
         # Not there in the record of a cluster from before this could be chosen.

@@ -18,7 +18,7 @@ from tools.cluster.processes import (
     stop,
     wait_healthy,
 )
-from tools.cluster.programs import Program
+from tools.cluster.program import Program
 
 WEB_SERVER = """
 import http.server, os, sys
