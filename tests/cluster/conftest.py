@@ -25,6 +25,7 @@ from tools.cluster import kubectl as built_kubectl
 from tools.cluster import record as records
 from tools.cluster.build import build_all, find_go, unbuilt
 from tools.cluster.errors import GoMissing
+from tools.cluster.families import FAMILIES, NODE_FAMILIES
 from tools.cluster.places import running_folder
 
 # A first run builds the programs in the first fixture.
@@ -32,7 +33,7 @@ BUILD_SECONDS = 3600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if "KUBECONFIG" in os.environ or not unbuilt():
+    if "KUBECONFIG" in os.environ or not unbuilt(FAMILIES | NODE_FAMILIES):
         return
     for item in items:
         if Path(__file__).parent in item.path.parents:
