@@ -5,6 +5,7 @@ classes, since the embedded one takes minutes.
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all servers: the compiler's own headers take as long as a dozen kernels."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize(
     ("mode", "parts"), [("regional", ["unet"]), ("full", ["unet", "vae.decoder"])]
 )
@@ -66,7 +73,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     start_server: Callable[..., ServerProcess],
     tiny: Path,
-    tmp_path: Path,
+    cache: Path,
     monkeypatch: pytest.MonkeyPatch,
     mode: str,
     parts: list[str],
@@ -74,12 +81,13 @@ def test_w40_w41_a_compiled_server_compiles_before_ready_and_never_after(
     for variable in FOLDERS:  # importing diffusers sets one
         monkeypatch.delenv(variable, raising=False)
     folder = PIPELINE_FOLDER if mode == "regional" else tiny
+    before = set(cache.rglob("*.so"))
     server = start_server(
         *("--model", str(folder), "--model-name", MODEL),
-        *("--compile", mode, "--cache-dir", str(tmp_path / "cache")),
+        *("--compile", mode, "--cache-dir", str(cache)),
     ).wait_ready(600)
     assert server.events("compiling")[0]["parts"] == parts
-    assert any((tmp_path / "cache").rglob("*.so")), "the compiled code is kept"
+    assert set(cache.rglob("*.so")) - before, "the compiled code is kept"
 
     (shape,) = server.metadata()["warmup"]["shapes"]
     assert shape["compiles"][0] > 0
@@ -159,7 +167,9 @@ def test_w17_w40_a_prompt_of_another_length_uses_the_compiled_code(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("_no_code")
-def test_w42_an_adapter_compiles_while_it_warms_up_and_never_after(tmp_path: Path) -> None:
+def test_w42_an_adapter_compiles_while_it_warms_up_and_never_after(
+    tiny: Path, tmp_path: Path
+) -> None:
     from model.pipelines.adapters import activate, load_adapters
     from model.pipelines.calls import run
     from model.pipelines.compilation import compilations, compile_parts, settle
@@ -167,9 +177,9 @@ def test_w42_an_adapter_compiles_while_it_warms_up_and_never_after(tmp_path: Pat
     from model.pipelines.location import locate
 
     plain, compiled = (
-        load(locate("embedded://"), "cpu", "auto").pipelines[Task.TEXT_TO_IMAGE] for _ in range(2)
+        load(locate(str(tiny)), "cpu", "auto").pipelines[Task.TEXT_TO_IMAGE] for _ in range(2)
     )
-    lora = save_lora(tmp_path)
+    lora = save_lora(tmp_path, unet=tiny / "unet")
     for each in (plain, compiled):
         load_adapters(each, {"style": lora})
     compile_parts([compiled], CompileMode.REGIONAL)
@@ -190,14 +200,20 @@ def test_w42_an_adapter_compiles_while_it_warms_up_and_never_after(tmp_path: Pat
         assert np.abs(pixels.astype(int) - drawn(plain)[0]).max() <= MOST_APART
 
 
-def uncompiled(folder: Path, side: int) -> Any:
-    """The same picture by diffusers alone."""
-    import torch
+@lru_cache(maxsize=1)
+def plain(folder: Path) -> Any:
     from diffusers import DiffusionPipeline
 
     pipeline = DiffusionPipeline.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
-    drawn = pipeline(
+    return pipeline
+
+
+def uncompiled(folder: Path, side: int) -> Any:
+    """The same picture by diffusers alone."""
+    import torch
+
+    drawn = plain(folder)(
         prompt=PROMPT,
         negative_prompt="",
         width=side,
