@@ -5,7 +5,7 @@ from model.pipelines.families import FAMILIES, Family, Guidance, Pictures, Pipel
 
 from .tables import table
 
-CLASSES = ("family", "diffusers class", "tasks", "input pictures", "needs")
+CLASSES = ("family", "diffusers class", "tasks", "input pictures or video", "needs")
 DEFAULTS = ("family", "size", "frames", "steps", "guidance", "negative prompt")
 INTRODUCTION = """# Families of models
 
@@ -91,6 +91,8 @@ def _tasks(known: PipelineClass) -> str:
 
 
 def _pictures(family: Family, known: PipelineClass) -> str:
+    if any(task.takes_video for task in known.tasks):
+        return "one video"
     if not any(task.takes_image for task in known.tasks):
         return ""
     if known.pictures is Pictures.ALL:
