@@ -19,6 +19,7 @@ from .errors import ControllerError
 from .handlers import registry
 from .handlers import settings as kopf_settings
 from .health import Vital, application
+from .inquiry import Inquiry
 from .logs import configure_logs, get_logger
 from .metrics import Metrics
 from .observed import Observed, ServiceKey
@@ -62,7 +63,10 @@ class Operator:
         self.observed = Observed()
         self.vital = Vital(given.resync)
         self.queue: WorkQueue[ServiceKey] = WorkQueue(self.metrics.queue_seconds.observe)
-        self.reconciler = Reconciler(cluster, self.observed, self.metrics, given.image)
+        self.inquiry = Inquiry(self.queue.add)
+        self.reconciler = Reconciler(
+            cluster, self.observed, self.metrics, given.image, self.inquiry, given.own_namespace
+        )
         self.resync = Resync(cluster, self.observed, self.metrics, given.namespaces)
         self.election = Election(cluster, given.lease_namespace, given.lease_name, identity())
         self.stop = asyncio.Event()
@@ -127,6 +131,7 @@ class Operator:
         await self._read_cluster()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch())
+            group.create_task(self.inquiry.run())
             group.create_task(self._compare_again_and_again())
             for _ in range(self.given.workers):
                 group.create_task(self._work())
@@ -177,8 +182,7 @@ class Operator:
         started = time.monotonic()
         result, again = "failed", None
         try:
-            outcome = await self.reconciler.reconcile(key)
-            result, again = outcome.result, outcome.again
+            result = await self.reconciler.reconcile(key)
         except ApiError as error:
             again = error.retry_after
             log.warning("reconcile_failed", service=str(key), reason=str(error))

@@ -2,7 +2,7 @@
 others.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from model.contract.state import State
@@ -11,8 +11,8 @@ from .api.base import Object
 from .desired.plan import Part, Plan
 from .observed import Observed, ServiceKey
 from .pods import PodState, read_pod
-from .progress import Progress
 from .reasons import Finding, worst
+from .telling import Telling, Told
 
 KSERVE_TROUBLE: Final = ("PredictorReady", "IngressReady")
 
@@ -20,13 +20,14 @@ KSERVE_TROUBLE: Final = ("PredictorReady", "IngressReady")
 @dataclass(frozen=True, slots=True)
 class PartState:
     """``wanted``: pods that should be there. ``ready``: of this spec; ``old``: of an earlier
-    one.
+    one. ``told``: what the servers of this spec say.
     """
 
     part: Part
     wanted: int
     pods: tuple[PodState, ...]
     finding: Finding | None
+    told: Telling = field(default_factory=dict)
 
     @property
     def ready(self) -> int:
@@ -49,9 +50,20 @@ class PartState:
         return self.ready >= enough
 
     @property
-    def addresses(self) -> tuple[str, ...]:
-        """Of the servers that are on their way."""
-        return tuple(each.address for each in self.pods if each.current and each.address)
+    def words(self) -> tuple[Told, ...]:
+        """Of the servers of this spec that Kubernetes calls Ready, and that can be asked."""
+        ready = [each.name for each in self.pods if each.ready and each.current]
+        heard = (self.told.get(each) for each in ready)
+        # One that said something else has become Ready since, and is asked again.
+        return tuple(each for each in heard if each and each.state is State.READY)
+
+    @property
+    def silent(self) -> bool:
+        """A server has started, and nobody can ask it how far it is."""
+        return any(
+            each.current and not each.ready and each.name in self.told and not self.told[each.name]
+            for each in self.pods
+        )
 
 
 def read_part(
@@ -67,21 +79,23 @@ def read_part(
     return PartState(part, state.wanted, pods, _finding(plan, state, key, observed, deployment))
 
 
-def with_progress(state: PartState, told: dict[str, Progress]) -> PartState:
+def with_telling(state: PartState, told: Telling) -> PartState:
     """What servers tell of their warmup replaces Loading."""
+    heard = replace(state, told=told)
     if state.finding is None or state.finding.reason != "Loading":
-        return state
-    warming = [told[each] for each in state.addresses if each in told]
+        return heard
     furthest = max(
-        (each for each in warming if each.state is State.WARMING),
+        (each for each in told.values() if each and each.state is State.WARMING),
         key=lambda each: each.done,
         default=None,
     )
-    if furthest is None:
-        return state
-    said = f"{furthest.done} of {furthest.of} shapes are warm"
-    finding = Finding("Warming", f"{state.part.role}: {said}")
-    return PartState(state.part, state.wanted, state.pods, finding)
+    if furthest is not None:
+        said = f"{furthest.done} of {furthest.of} shapes are warm"
+        return replace(heard, finding=Finding("Warming", f"{state.part.role}: {said}"))
+    if heard.silent:
+        said = f"{state.finding.message}; the operator cannot reach it to ask how far it is"
+        return replace(heard, finding=Finding("Loading", said))
+    return heard
 
 
 def _wanted(plan: Plan, part: Part, deployment: Object | None) -> int:

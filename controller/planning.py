@@ -38,9 +38,13 @@ def spec_digest(service: Service) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def plan(service: Service, pinned: Pinned, *, kserve: bool) -> Plan:
+def plan(
+    service: Service, pinned: Pinned, *, kserve: bool, operator_namespace: str | None = None
+) -> Plan:
     """``kserve``: whether the cluster has it."""
-    return Plan(service, target(service, kserve=kserve), REVISIONS[pinned.defaults], pinned.image)
+    chosen = target(service, kserve=kserve)
+    defaults = REVISIONS[pinned.defaults]
+    return Plan(service, chosen, defaults, pinned.image, operator_namespace)
 
 
 def target(service: Service, *, kserve: bool) -> Target:

@@ -13,6 +13,8 @@ IMAGE_TROUBLE: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 )
 CONFIG_TROUBLE: Final = frozenset({"CreateContainerConfigError", "CreateContainerError"})
+# Reasons of a pod whose server runs, and may be asked.
+SERVER_RUNS: Final = frozenset({"Loading", "NotServing"})
 # One restart may be bad luck: a node that was drained, a device that was reset.
 RESTARTS_THAT_COUNT: Final = 2
 LONGEST_MESSAGE: Final = 1000
@@ -20,13 +22,16 @@ LONGEST_MESSAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """``finding``: None where it is Ready. ``address``: of its server, where that runs."""
+    """``finding``: None where it is Ready. ``address``: of its server, where that runs; ``run``
+    tells its runs apart.
+    """
 
     name: str
     current: bool
     ready: bool
     finding: Finding | None
     address: str | None = None
+    run: str = ""
 
 
 def read_pod(body: Object, spec_hash: str) -> PodState:
@@ -35,14 +40,20 @@ def read_pod(body: Object, spec_hash: str) -> PodState:
     ready = _condition(status, "Ready").get("status") == "True"
     annotations = metadata.get("annotations") or {}
     finding = None if ready else next(_findings(metadata["name"], status))
-    waits = finding is not None and finding.reason == "Loading"
+    runs = finding is None or finding.reason in SERVER_RUNS
     return PodState(
         name=metadata["name"],
         current=annotations.get(names.SPEC_HASH_ANNOTATION) == spec_hash,
         ready=ready,
         finding=finding,
-        address=status.get("podIP") if waits else None,
+        address=status.get("podIP") if runs else None,
+        run=f"{metadata.get('uid')}/{_restarts(status)}",
     )
+
+
+def _restarts(status: Object) -> int:
+    several = status.get("containerStatuses") or ()
+    return sum(each.get("restartCount", 0) for each in several if each["name"] == SERVER_CONTAINER)
 
 
 def _findings(pod: str, status: Object) -> Iterator[Finding]:

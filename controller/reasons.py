@@ -37,6 +37,13 @@ class Reason:
 TABLE: Final = (
     Reason("Ready", Phase.READY, "Every pod of this spec is warm.", "Nothing to do."),
     Reason(
+        "Degraded",
+        Phase.READY,
+        "Every pod of this spec is Ready, and one has proven less than was planned.",
+        "The message has the server's words. Give more memory, or warm up smaller sizes; "
+        "spec.warmup.onFailure: Abort refuses such pods.",
+    ),
+    Reason(
         "Suspended",
         Phase.SUSPENDED,
         "spec.suspend is true: there are no pods.",

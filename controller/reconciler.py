@@ -4,9 +4,7 @@ be done.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from .api import names
 from .api.base import Object
@@ -20,28 +18,17 @@ from .desired.render import render
 from .desired.service_object import address
 from .errors import InvalidService
 from .events import Announcer
+from .inquiry import Inquiry, Server
 from .logs import get_logger
 from .metrics import Metrics
 from .observed import Observed, ServiceKey
-from .parts import PartState, read_part, with_progress
+from .parts import PartState, read_part, with_telling
 from .planning import pin, plan
-from .progress import Inquiry
 from .reasons import Finding
 from .service import Service
 from .verdict import failed, verdict
 
 log = get_logger(__name__)
-
-# A server that warms up is asked again so often, for the message; Kubernetes tells of the rest.
-PROGRESS_SECONDS: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``result``: of ``metrics.RESULTS``. ``again``: seconds after which to look again."""
-
-    result: str
-    again: float | None = None
 
 
 def utc_now() -> str:
@@ -50,7 +37,9 @@ def utc_now() -> str:
 
 
 class Reconciler:
-    """``image``: the model server's, for services that are seen for the first time."""
+    """``image``: the model server's, for services that are seen for the first time.
+    ``own_namespace``: where the operator's own pods are.
+    """
 
     def __init__(
         self,
@@ -58,6 +47,8 @@ class Reconciler:
         observed: Observed,
         metrics: Metrics,
         image: str,
+        inquiry: Inquiry,
+        own_namespace: str | None = None,
         now: Callable[[], str] = utc_now,
     ) -> None:
         self._cluster = cluster
@@ -67,44 +58,46 @@ class Reconciler:
         self._now = now
         self._children = Children(cluster, observed, metrics)
         self._announcer = Announcer(cluster)
-        self._inquiry = Inquiry()
+        self._inquiry = inquiry
+        self._own_namespace = own_namespace
 
-    async def reconcile(self, key: ServiceKey) -> Outcome:
-        """Bring one service about.
+    async def reconcile(self, key: ServiceKey) -> str:
+        """Bring one service about; which of ``metrics.RESULTS`` it came to.
 
         Raises:
             ApiError: the API server could not be reached, or asked to come again.
         """
         body = self._observed.services.get(key)
         if body is None or body["metadata"].get("deletionTimestamp"):
-            return Outcome("gone")  # its children go by their owner references
+            self._inquiry.forget(key)
+            return "gone"  # its children go by their owner references
         try:
             service = Service.read(body)
         except InvalidService as error:
             return await self._give_up(_bare(body), error)
         pinned = pin(service, self._image)
-        made = plan(service, pinned, kserve=await self._has_kserve(service))
+        kserve = await self._has_kserve(service)
+        made = plan(service, pinned, kserve=kserve, operator_namespace=self._own_namespace)
         try:
             check_names(made)
         except InvalidService as error:
             return await self._give_up(service, error)
         wanted = render(made)
         trouble, writes = await self._children.bring_about(key, service.uid, wanted)
-        parts = await self._observe(made, key, wanted)
+        parts = self._observe(made, key, wanted)
         url = self._url(made, key)
         status = verdict(made, parts, pinned, url, trouble, self._now())
         writes += await self._say(service, status)
-        waiting = any(each.addresses for each in parts)
         if trouble:
-            return Outcome("failed")
-        return Outcome("changed" if writes else "unchanged", PROGRESS_SECONDS if waiting else None)
+            return "failed"
+        return "changed" if writes else "unchanged"
 
     async def _has_kserve(self, service: Service) -> bool:
         """Asked only where the answer decides."""
         decided = service.status.backend is not None or service.spec.backend != "Auto"
         return False if decided else await self._cluster.serves(INFERENCE_SERVICE)
 
-    async def _observe(
+    def _observe(
         self, made: Plan, key: ServiceKey, wanted: tuple[Object, ...]
     ) -> tuple[PartState, ...]:
         hashes = {
@@ -112,11 +105,17 @@ class Reconciler:
             for each in wanted
             if (found := _spec_hash(each)) is not None
         }
-        parts = tuple(
+        front, *workers = (
             read_part(made, part, key, self._observed, hashes[part.place]) for part in made.parts
         )
-        told = await self._inquiry.ask(address for each in parts for address in each.addresses)
-        return tuple(with_progress(each, told) for each in parts)
+        # Workers have no warmup of their own, and nobody but the router may reach them.
+        servers = [
+            Server(each.name, each.run, each.address, each.ready)
+            for each in front.pods
+            if each.current and each.address
+        ]
+        told = self._inquiry.follow(key, made.service.model_name, servers)
+        return with_telling(front, told), *workers
 
     def _url(self, made: Plan, key: ServiceKey) -> str | None:
         if not made.on_kserve(made.front):
@@ -125,10 +124,10 @@ class Reconciler:
         url = (found.get("status") or {}).get("url")
         return str(url) if url else made.service.status.url
 
-    async def _give_up(self, service: Service, error: InvalidService) -> Outcome:
+    async def _give_up(self, service: Service, error: InvalidService) -> str:
         status = failed(service, Finding(error.reason, str(error)), self._now())
         await self._say(service, status)
-        return Outcome("failed")
+        return "failed"
 
     async def _say(self, service: Service, status: Status) -> int:
         """Write the status if it says something new; announce it if Ready's reason is another."""

@@ -21,6 +21,7 @@ class Settings:
     leader_elect: bool = True
     lease_namespace: str = "default"
     lease_name: str = "kiln-operator"
+    own_namespace: str | None = None
     host: str = "0.0.0.0"  # noqa: S104 - probes and scrapes come from outside the pod
     port: int = 8080
     log_level: str = "info"
@@ -49,6 +50,9 @@ def add_flags(parser: argparse.ArgumentParser, image: str) -> None:
          default=own_namespace(), metavar="NAME")  # fmt: skip
     flag("--lease-name", "name of the Lease. Default: kiln-operator.",
          default="kiln-operator", metavar="NAME")  # fmt: skip
+    flag("--own-namespace", "namespace of the operator's own pods: NetworkPolicies let them in, to "
+         "ask servers for their warmup. Default: the pod's own, or none.",
+         default=_pods_namespace(), metavar="NAME")  # fmt: skip
     flag("--host", "address of /healthz, /readyz and /metrics. Default: all.",
          default="0.0.0.0", metavar="ADDRESS")  # noqa: S104 # fmt: skip
     flag("--port", "port of the same; 0 chooses one. Default: 8080.",
@@ -73,11 +77,15 @@ def identity() -> str:
 
 def own_namespace() -> str:
     """The pod's, or default."""
+    return _pods_namespace() or "default"
+
+
+def _pods_namespace() -> str | None:
     try:
         with open(NAMESPACE_FILE, encoding="utf-8") as file:  # noqa: PTH123
             return file.read().strip()
     except OSError:
-        return "default"
+        return None
 
 
 def _names(text: str) -> tuple[str, ...]:

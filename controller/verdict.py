@@ -15,7 +15,9 @@ from .api.status import (
     RoleWarmup,
     Status,
     Truth,
+    WarmupStatus,
 )
+from .api.warmup import OnFailure, WarmupMode
 from .desired.metadata import selector
 from .desired.plan import Plan
 from .parts import PartState
@@ -23,6 +25,7 @@ from .reasons import Finding, Phase, worst
 from .service import Service
 
 DISAGGREGATED = "DisaggregatedRole"
+MOST_SHAPES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def verdict(plan: Plan, parts: tuple[PartState, ...], pinned: Pinned, url: str |
         ready_replicas=front.ready,
         ready=f"{front.ready}/{front.wanted}",
         selector=",".join(f"{k}={v}" for k, v in selector(service, front.part).items()),
-        warmup=str(plan.warmup_mode(front.part)),
+        warmup=_warmup(plan, front),
         workers=_workers(parts),
         roles=tuple(_role(plan, each) for each in parts),
         pinned=pinned,
@@ -110,13 +113,17 @@ def _told(plan: Plan, parts: tuple[PartState, ...], trouble: tuple[Finding, ...]
         return Finding("ScaledToZero", "there are no pods")
     if any(each.old for each in parts):
         return Finding("RollingOut", f"{sum(each.old for each in parts)} earlier pods are left")
+    for each in parts[0].words:
+        if each.degraded:
+            return Finding("Degraded", f"Ready, with less than was planned: {each.degraded}")
     ready = ", ".join(f"{each.part.role} {each.ready}/{each.wanted}" for each in parts)
     return Finding("Ready", f"warm: {ready}")
 
 
 def _claims(plan: Plan, parts: tuple[PartState, ...], told: Finding) -> Iterator[Claim]:
-    settled = told.reason in ("Ready", "RollingOut")
-    stalled, done = told.kind.stalled, told.reason in ("Ready", "Suspended", "ScaledToZero")
+    settled = told.reason in ("Ready", "Degraded", "RollingOut")
+    resting = ("Ready", "Degraded", "Suspended", "ScaledToZero")
+    stalled, done = told.kind.stalled, told.reason in resting
     # An old pod that serves is Available; only the spec that was asked for is Ready.
     serving = all(each.serving for each in parts)
     yield Claim("Ready", settled, told.reason, told.message)
@@ -140,26 +147,63 @@ def _claims(plan: Plan, parts: tuple[PartState, ...], told: Finding) -> Iterator
 
 
 def _of_the_model(plan: Plan, parts: tuple[PartState, ...], told: Finding) -> Iterator[Claim]:
-    """Known for certain only where a pod of this spec is Ready, or tells of its warmup."""
-    ready = all(each.ready for each in parts)
-    warming = any(each.finding and each.finding.reason == "Warming" for each in parts)
-    loaded = ready or warming
-    yield Claim(
-        "ModelLoaded",
-        loaded,
-        "Loaded" if loaded else told.reason,
-        "a pod has loaded the model" if loaded else told.message,
-    )
-    mode = plan.warmup_mode(parts[0].part)
-    if mode == "Server":
-        yield Claim(
-            "WarmedUp",
-            ready,
-            "Proven" if ready else told.reason,
-            "a pod has run its warmup" if ready else told.message,
-        )
+    """Known for certain only where a pod of this spec is Ready, or tells."""
+    front, ready = parts[0], all(each.ready for each in parts)
+    if ready or any(each and each.loaded for each in front.told.values()):
+        yield Claim("ModelLoaded", True, "Loaded", "a pod has loaded the model")
     else:
+        yield Claim("ModelLoaded", None if front.silent else False, told.reason, told.message)
+    mode = plan.warmup_mode(front.part)
+    if mode is not WarmupMode.SERVER:
         yield Claim("WarmedUp", False, f"Mode{mode}", f"spec.warmup.mode is {mode}")
+    elif not ready:
+        yield Claim("WarmedUp", False, told.reason, told.message)
+    else:
+        yield _warmed_up(plan, front)
+
+
+def _warmed_up(plan: Plan, front: PartState) -> Claim:
+    """Of Ready pods. With onFailure Abort, none of them is Ready without its warmup; with another,
+    only they themselves can tell.
+    """
+    for each in front.words:
+        if each.failure:
+            return Claim("WarmedUp", False, "Degraded", each.failure)
+    if not front.words:
+        if plan.service.spec.warmup.on_failure is OnFailure.ABORT:
+            return Claim("WarmedUp", True, "Proven", "a pod has run its warmup")
+        said = "the operator cannot reach a Ready pod to ask whether its warmup failed"
+        return Claim("WarmedUp", None, "NotTold", said)
+    number, slowest = len(_shapes(front)), max(each.seconds for each in front.words)
+    said = f"{number} shapes are warm, after {slowest} s"
+    for each in front.words:
+        if each.degraded:
+            return Claim("WarmedUp", True, "Degraded", f"{said}; {each.degraded}")
+    return Claim("WarmedUp", True, "Proven", said)
+
+
+def _warmup(plan: Plan, front: PartState) -> WarmupStatus:
+    mode = str(plan.warmup_mode(front.part))
+    heard = [each for each in front.told.values() if each is not None]
+    if not heard:
+        return WarmupStatus(mode=mode)
+    furthest = max(heard, key=lambda each: each.done)
+    words = front.words
+    return WarmupStatus(
+        mode=mode,
+        pods=len(words),
+        done=furthest.done,
+        of=furthest.of,
+        shapes=_shapes(front)[:MOST_SHAPES] if words else None,
+        seconds=max(each.seconds for each in words) if words else None,
+        degraded=next((each.degraded for each in words if each.degraded), None),
+    )
+
+
+def _shapes(front: PartState) -> tuple[str, ...]:
+    """Those that are warm in every one of them."""
+    first, *others = front.words
+    return tuple(each for each in first.shapes if all(each in other.shapes for other in others))
 
 
 def _role(plan: Plan, state: PartState) -> RoleStatus:

@@ -17,7 +17,7 @@ COLUMNS: Final = (
     ("Reason", CONDITION.format("Ready", "reason"), "Why.", 0),
     ("Replicas", ".status.ready", "Ready pods of all pods.", 0),
     ("URL", ".status.url", "Where it answers.", 0),
-    ("Warmup", ".status.warmup", "How it is warmed up.", 1),
+    ("Warmup", ".status.warmup.mode", "How it is warmed up.", 1),
     ("Roles", ".status.workers", "Ready pods of each worker role.", 1),
     ("Message", CONDITION.format("Ready", "message"), "What happens, or what to mend.", 1),
 )

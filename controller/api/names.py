@@ -21,6 +21,9 @@ ROLE_LABEL: Final = f"{GROUP}/role"
 PART_LABEL: Final = f"{GROUP}/part"
 # On pod templates: tells whether what runs was made of what we rendered.
 SPEC_HASH_ANNOTATION: Final = f"{GROUP}/spec-hash"
+# Of the operator's own pods, and of every namespace: NetworkPolicies let the one into the other.
+OPERATOR_LABELS: Final = {"app.kubernetes.io/component": "operator"}
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 RESERVED_PREFIXES: Final = (f"{GROUP}/", "app.kubernetes.io/", "serving.kserve.io/")
 
 # NAME-denoiser has to be a name of Services, and NAME-predictor-NAMESPACE one label of DNS.

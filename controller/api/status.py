@@ -47,6 +47,30 @@ class RoleWarmup(StatusModel):
     )
 
 
+class WarmupStatus(StatusModel):
+    """What the servers say of their warmup."""
+
+    mode: str = Field(description="Server, Request or Off.")
+    pods: int = Field(
+        0,
+        description="Ready pods that told what follows. The operator asks them over HTTP; of those "
+        "that it cannot reach, it knows only what Kubernetes says.",
+    )
+    done: int | None = Field(
+        None, description="Shapes that have run, in the pod that is furthest on its way."
+    )
+    of: int | None = Field(None, description="Shapes that are planned.")
+    shapes: tuple[str, ...] | None = Field(
+        None, description="Shapes that are warm in each pod that told, 64 at most."
+    )
+    seconds: float | None = Field(
+        None, description="Seconds that the warmup took, in the pod where it took longest."
+    )
+    degraded: str | None = Field(
+        None, description="Why a pod is Ready with less than was planned, in its own words."
+    )
+
+
 class RoleStatus(StatusModel):
     """The pods of one role."""
 
@@ -85,8 +109,8 @@ class Status(StatusModel):
     selector: str | None = Field(
         None, description="Labels of these pods, for autoscalers that scale by this object."
     )
-    warmup: str | None = Field(
-        None, description="The warmup of the service, or of its router: Server, Request or Off."
+    warmup: WarmupStatus | None = Field(
+        None, description="The warmup of the service, or of its router."
     )
     workers: str | None = Field(
         None, description="Ready pods of each worker role, such as encoder 1/1."

@@ -2,13 +2,16 @@
 
 from model.contract.flags import GRPC_PORT, HTTP_PORT
 
+from ..api import names
 from ..api.base import Object
 from .metadata import child, selector
 from .plan import Part, Plan
 
 
 def network_policy(plan: Plan, part: Part) -> Object:
-    """Only the two ports are open. Kubelets reach their own pods' probes in any case."""
+    """Only the two ports are open. Kubelets reach their own pods' probes in any case, and the
+    operator may ask the front for its warmup.
+    """
     ports = [{"port": port, "protocol": "TCP"} for port in (HTTP_PORT, GRPC_PORT)]
     peers = _peers(plan, part)
     return {
@@ -16,9 +19,22 @@ def network_policy(plan: Plan, part: Part) -> Object:
         "spec": {
             "podSelector": {"matchLabels": selector(plan.service, part)},
             "policyTypes": ["Ingress"],
-            "ingress": [{"ports": ports, **({"from": peers} if peers else {})}],
+            "ingress": [
+                {"ports": ports, **({"from": peers} if peers else {})},
+                *(_of_the_operator(plan) if peers and part.is_front else ()),
+            ],
         },
     }
+
+
+def _of_the_operator(plan: Plan) -> list[Object]:
+    if plan.operator_namespace is None:
+        return []
+    peer = {
+        "namespaceSelector": {"matchLabels": {names.NAMESPACE_LABEL: plan.operator_namespace}},
+        "podSelector": {"matchLabels": names.OPERATOR_LABELS},
+    }
+    return [{"ports": [{"port": HTTP_PORT, "protocol": "TCP"}], "from": [peer]}]
 
 
 def _peers(plan: Plan, part: Part) -> list[Object]:

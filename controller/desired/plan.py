@@ -57,12 +57,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``image``: the server's, where the spec names none."""
+    """``image``: the server's, where the spec names none. ``operator_namespace``: of the operator's
+    own pods, where it runs in pods.
+    """
 
     service: Service
     target: Target
     defaults: Defaults
     image: str
+    operator_namespace: str | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:

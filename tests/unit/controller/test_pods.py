@@ -94,6 +94,28 @@ def test_c05_only_pods_of_this_spec_are_current() -> None:
     assert read_pod(body, "new").address == "10.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("container", "asked"),
+    [
+        ({"state": {"running": {}}}, True),
+        ({"state": {"running": {}}, "started": True}, True),
+        ({"state": {"waiting": {"reason": "PodInitializing"}}}, False),
+        ({"state": {"terminated": LAST}, "restartCount": 2}, False),
+    ],
+)
+def test_c05_only_a_server_that_runs_is_asked(container: dict[str, Any], asked: bool) -> None:
+    found = read_pod(pod(container, podIP="10.0.0.1"), "new")
+    assert (found.address == "10.0.0.1") is asked
+
+
+def test_c05_a_ready_server_is_asked_and_a_restart_is_another_run() -> None:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "podIP": "10.0.0.1"}
+    first = read_pod(pod({"state": {"running": {}}}, **ready), "new")
+    again = read_pod(pod({"state": {"running": {}}, "restartCount": 1}, **ready), "new")
+    assert first.address == again.address == "10.0.0.1"
+    assert first.run != again.run
+
+
 def test_c14_a_pod_that_was_evicted_says_so() -> None:
     body = pod({"state": {}}, phase="Failed", message="The node was low on resource: memory.")
     found = read_pod(body, "new").finding

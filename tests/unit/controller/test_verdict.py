@@ -9,9 +9,9 @@ from controller.api.names import SPEC_HASH_ANNOTATION
 from controller.api.status import Pinned, Status
 from controller.desired.plan import Target
 from controller.observed import Observed, ServiceKey
-from controller.parts import PartState, read_part, with_progress
-from controller.progress import Progress
+from controller.parts import PartState, read_part, with_telling
 from controller.reasons import Finding
+from controller.telling import Told
 from controller.verdict import failed, verdict
 from model.contract.state import State
 
@@ -65,9 +65,11 @@ def judge(plan_of: PlanOf) -> Any:
         seen: Observed,
         target: Target = Target.DEPLOYMENT,
         trouble: tuple[Finding, ...] = (),
+        told: dict[str, Told | None] | None = None,
     ) -> tuple[Status, dict[str, str]]:
         plan = plan_of(spec, target)
-        parts = tuple(read_part(plan, each, KEY, seen, NEW) for each in plan.parts)
+        front, *workers = (read_part(plan, each, KEY, seen, NEW) for each in plan.parts)
+        parts = (with_telling(front, told or {}), *workers)
         status = verdict(plan, parts, PINNED, None, trouble, NOW)
         assert status.conditions is not None
         return status, {each.type: str(each.status) for each in status.conditions}
@@ -164,16 +166,90 @@ def test_c05_kserves_address_that_fails_is_told(judge: Any) -> None:
     assert "no gateway" in status.conditions[0].message
 
 
-def test_c05_a_server_that_tells_of_its_warmup_is_warming(plan_of: PlanOf) -> None:
-    plan = plan_of({})
-    seen = observed(pod("a", address="10.0.0.1"))
-    state = read_part(plan, plan.front, KEY, seen, NEW)
-    assert state.addresses == ("10.0.0.1",)
-    told = with_progress(state, {"10.0.0.1": Progress(State.WARMING, 2, 5)})
-    assert told.finding == Finding("Warming", "monolithic: 2 of 5 shapes are warm")
-    assert with_progress(state, {}).finding == state.finding
-    loading = with_progress(state, {"10.0.0.1": Progress(State.LOADING)})
-    assert loading.finding == state.finding
+WARM = Told(State.READY, 2, 2, 12.3, ("a 512x512", "b 768x768"))
+
+
+def condition(status: Status, kind: str) -> tuple[str, str, str]:
+    found = next(each for each in status.conditions or () if each.type == kind)
+    return str(found.status), found.reason, found.message
+
+
+def test_c05_a_server_that_tells_of_its_warmup_is_warming(judge: Any) -> None:
+    seen = observed(pod("a"), pod("b"))
+    told = {"a": Told(State.LOADING), "b": Told(State.WARMING, 2, 5)}
+    status, found = judge({"replicas": 2}, seen, told=told)
+    assert (reason(status), status.phase) == ("Warming", "Warming")
+    assert status.conditions[0].message == "monolithic: 2 of 5 shapes are warm"
+    assert (found["Ready"], found["ModelLoaded"], found["WarmedUp"]) == ("False", "True", "False")
+    assert (status.warmup.done, status.warmup.of, status.warmup.pods) == (2, 5, 0)
+    assert status.warmup.shapes is None
+
+
+def test_c05_a_server_that_loads_has_not_loaded(judge: Any) -> None:
+    status, found = judge({}, observed(pod("a")), told={"a": Told(State.LOADING)})
+    assert (reason(status), found["ModelLoaded"]) == ("Loading", "False")
+
+
+def test_c05_a_server_that_cannot_be_asked_is_unknown_and_loading(judge: Any) -> None:
+    status, found = judge({}, observed(pod("a")), told={"a": None})
+    assert (reason(status), found["ModelLoaded"], found["WarmedUp"]) == (
+        "Loading",
+        "Unknown",
+        "False",
+    )
+    assert "cannot reach it" in condition(status, "Ready")[2]
+
+
+def test_c05_a_ready_pod_that_cannot_be_asked_is_ready(judge: Any) -> None:
+    seen = observed(pod("a", ready=True))
+    status, found = judge({}, seen, told={"a": None})
+    assert (reason(status), found["Ready"], found["WarmedUp"]) == ("Ready", "True", "True")
+    assert status.warmup == status.warmup.__class__(mode="Server", pods=0)
+    # With another answer to a failed warmup, Ready is no proof of it.
+    status, found = judge({"warmup": {"onFailure": "Degraded"}}, seen, told={"a": None})
+    assert (reason(status), found["Ready"], found["WarmedUp"]) == ("Ready", "True", "Unknown")
+    assert condition(status, "WarmedUp")[1] == "NotTold"
+
+
+def test_c05_what_is_warm_is_warm_in_every_pod_that_told(judge: Any) -> None:
+    seen = observed(pod("a", ready=True), pod("b", ready=True), pod("c", ready=True))
+    other = Told(State.READY, 2, 2, 15.0, ("b 768x768",))
+    status, _ = judge({"replicas": 3}, seen, told={"a": WARM, "b": other, "c": None})
+    assert (status.warmup.pods, status.warmup.shapes) == (2, ("b 768x768",))
+    assert (status.warmup.seconds, status.warmup.degraded) == (15.0, None)
+    assert condition(status, "WarmedUp") == ("True", "Proven", "1 shapes are warm, after 15.0 s")
+
+
+def test_c05_pods_of_an_earlier_spec_tell_nothing_of_this_one(judge: Any) -> None:
+    seen = observed(pod("a", ready=True, spec_hash=OLD))
+    status, found = judge({}, seen, told={"a": WARM})
+    assert (status.warmup.pods, found["WarmedUp"]) == (0, "False")
+
+
+def test_c05_what_was_said_before_ready_is_not_what_is_warm(judge: Any) -> None:
+    early = Told(State.WARMING, 1, 2, 3.0, ("a 512x512",))
+    status, found = judge({}, observed(pod("a", ready=True)), told={"a": early})
+    assert (status.warmup.shapes, found["WarmedUp"]) == (None, "True")
+
+
+def test_c05_less_memory_than_planned_is_ready_and_degraded(judge: Any) -> None:
+    words = "no memory for 1 of 2 planned shapes: b 768x768 to b 384x384"
+    less = Told(State.READY, 2, 2, 12.3, ("a 512x512",), degraded=words)
+    status, found = judge({}, observed(pod("a", ready=True)), told={"a": less})
+    assert (reason(status), found["Ready"], found["Reconciling"]) == ("Degraded", "True", "False")
+    assert status.phase == "Ready"
+    assert words in condition(status, "Ready")[2]
+    assert condition(status, "WarmedUp")[:2] == ("True", "Degraded")
+    assert status.warmup.degraded == words
+
+
+def test_c05_a_pod_that_is_ready_with_a_failed_warmup_is_not_warm(judge: Any) -> None:
+    words = "warmup of a 512x512 failed: black"
+    cold = Told(State.READY, 1, 2, 2.0, (), degraded=words, failure=words)
+    spec = {"warmup": {"onFailure": "Degraded"}}
+    status, found = judge(spec, observed(pod("a", ready=True)), told={"a": cold})
+    assert (reason(status), found["Ready"], found["WarmedUp"]) == ("Degraded", "True", "False")
+    assert condition(status, "WarmedUp")[2] == words
 
 
 def test_c05_a_service_that_cannot_be_planned_keeps_what_was_known(

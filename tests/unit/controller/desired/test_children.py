@@ -1,10 +1,13 @@
 """The objects around the pods."""
 
+from dataclasses import replace
+
 import pytest
 
+from controller.desired.network_policy import network_policy
 from controller.desired.plan import Target
 
-from ..conftest import RenderOf
+from ..conftest import Object, PlanOf, RenderOf
 
 ROLES = {"encoder": {}, "denoiser": {"scaling": {"max": 4}}, "decoder": {}}
 KEDA = {"min": 0, "max": 4, "prometheus": {"serverAddress": "http://prometheus:9090"}}
@@ -132,3 +135,28 @@ def test_c07_roles_may_come_and_go_without_another_selector(render_of: RenderOf)
         render_of(spec)["Deployment", "fox"]["spec"]["selector"] for spec in ({}, {"roles": ROLES})
     )
     assert alone == staged, "a Deployment's selector cannot be changed"
+
+
+def test_c13_the_operator_may_ask_the_front_where_others_are_kept_out(plan_of: PlanOf) -> None:
+    closed = {"networkPolicy": {"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}}
+    roles: Object = {"encoder": {}, "denoiser": {}, "decoder": {}}
+    plan = replace(plan_of({**closed, "roles": roles}), operator_namespace="kiln-system")
+    front, *workers = (network_policy(plan, each)["spec"]["ingress"] for each in plan.parts)
+    assert front[1:] == [
+        {
+            "ports": [{"port": 8080, "protocol": "TCP"}],
+            "from": [
+                {
+                    "namespaceSelector": {
+                        "matchLabels": {"kubernetes.io/metadata.name": "kiln-system"}
+                    },
+                    "podSelector": {"matchLabels": {"app.kubernetes.io/component": "operator"}},
+                }
+            ],
+        }
+    ]
+    assert [len(each) for each in workers] == [1, 1, 1], "the router alone reaches workers"
+    outside = replace(plan, operator_namespace=None)
+    assert len(network_policy(outside, outside.front)["spec"]["ingress"]) == 1
+    everyone = replace(plan_of({}), operator_namespace="kiln-system")
+    assert len(network_policy(everyone, everyone.front)["spec"]["ingress"]) == 1
