@@ -14,6 +14,8 @@ from .pods import PodState, read_pod
 from .reasons import Finding, worst
 from .telling import Telling, Told
 
+# A server that is warm is not Ready before Kubernetes has asked it.
+WARM_OR_WARMING: Final = frozenset({State.WARMING, State.READY})
 KSERVE_TROUBLE: Final = ("PredictorReady", "IngressReady")
 
 
@@ -84,8 +86,9 @@ def with_telling(state: PartState, told: Telling) -> PartState:
     heard = replace(state, told=told)
     if state.finding is None or state.finding.reason != "Loading":
         return heard
+    waiting = [told.get(each.name) for each in state.pods if each.current and not each.ready]
     furthest = max(
-        (each for each in told.values() if each and each.state is State.WARMING),
+        (each for each in waiting if each and each.state in WARM_OR_WARMING),
         key=lambda each: each.done,
         default=None,
     )

@@ -185,6 +185,16 @@ def test_c05_a_server_that_tells_of_its_warmup_is_warming(judge: Any) -> None:
     assert status.warmup.shapes is None
 
 
+def test_c05_only_pods_that_are_not_ready_tell_what_is_waited_for(judge: Any) -> None:
+    seen = observed(pod("a", ready=True), pod("b"))
+    status, _ = judge({"replicas": 2}, seen, told={"a": WARM, "b": Told(State.LOADING)})
+    assert reason(status) == "Loading"
+    done = Told(State.READY, 5, 5)
+    status, found = judge({"replicas": 2}, seen, told={"a": WARM, "b": done})
+    assert (reason(status), found["Ready"]) == ("Warming", "False")
+    assert status.conditions[0].message == "monolithic: 5 of 5 shapes are warm"
+
+
 def test_c05_a_server_that_loads_has_not_loaded(judge: Any) -> None:
     status, found = judge({}, observed(pod("a")), told={"a": Told(State.LOADING)})
     assert (reason(status), found["ModelLoaded"]) == ("Loading", "False")
