@@ -11,6 +11,7 @@ import secrets
 import signal
 import sys
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -132,6 +133,8 @@ class Trial:
 
 async def _draw(service: Service) -> None:
     """One picture, through the address that users have."""
+    if not service.status.url:
+        raise NotServed(f"{service.namespace}/{service.name} is Ready, and has no address")
     url = f"{service.status.url}/v2/models/{service.model_name}/infer"
     asked = {
         "inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [PROMPT]}],
@@ -145,16 +148,22 @@ async def _draw(service: Service) -> None:
                 async with session.post(url, json=asked) as answer:
                     status, text = answer.status, await answer.text()
                 break
-            except aiohttp.ClientConnectionError as error:
+            except (aiohttp.ClientError, TimeoutError) as error:
                 if loop.time() > deadline:
                     raise NotServed(f"{url}: Ready, and not reached: {error}") from error
                 await asyncio.sleep(POLL)
-    if status != 200:
-        raise NotServed(f"{url} answered {status}: {text[:300]}")
-    picture = base64.b64decode(json.loads(text)["outputs"][0]["data"][0])
+    picture = _picture(text) if status == HTTPStatus.OK else b""
     if not picture.startswith(PNG):
-        raise NotServed(f"{url} answered no PNG, but {picture[:8]!r}")
+        raise NotServed(f"{url} answered {status} and no PNG: {text[:300]}")
     _say(f"{service.namespace}/{service.name}: drew {PROMPT!r}, a PNG of {len(picture)} bytes")
+
+
+def _picture(text: str) -> bytes:
+    """Empty, where the answer has none."""
+    try:
+        return base64.b64decode(json.loads(text)["outputs"][0]["data"][0])
+    except (ValueError, LookupError, TypeError):
+        return b""
 
 
 def _words(body: Object) -> str:

@@ -1,13 +1,19 @@
 """What ``python -m controller try`` refuses before it asks a cluster."""
 
+import base64
 import json
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from controller.__main__ import main
 from controller.errors import BadInput, InvalidService
-from controller.trial import Trial
+from controller.service import Service
+from controller.trial import NotServed, Trial, _draw
+
+PICTURE = base64.b64encode(b"\x89PNG\r\n").decode()
 
 
 def body(spec: str) -> dict[str, Any]:
@@ -42,3 +48,44 @@ def test_it_ends_with_a_status_of_its_own(capsys: pytest.CaptureFixture[str]) ->
     assert "did you mean replicas" in capsys.readouterr().err
     assert main(["try", "--kubeconfig", "/nowhere"]) == BadInput.exit_code
     assert "no cluster" in capsys.readouterr().err
+
+
+def service(url: str) -> Service:
+    metadata = {"name": "fox", "namespace": "art"}
+    return Service.read({"metadata": metadata, "spec": {}, "status": {"url": url}})
+
+
+async def answered(status: int, text: str) -> None:
+    """What becomes of this answer of a server."""
+
+    async def infer(request: web.Request) -> web.Response:
+        assert (await request.json())["inputs"][0]["name"] == "prompt"
+        return web.Response(status=status, text=text)
+
+    app = web.Application()
+    app.add_routes([web.post("/v2/models/fox/infer", infer)])
+    async with TestServer(app) as server:
+        await _draw(service(str(server.make_url("")).rstrip("/")))
+
+
+async def test_a_picture_is_a_picture() -> None:
+    await answered(200, json.dumps({"outputs": [{"data": [PICTURE]}]}))
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (200, "<html>a page of the ingress</html>"),
+        (200, '{"outputs": []}'),
+        (200, '{"outputs": [{"data": ["Zm94"]}]}'),
+        (503, json.dumps({"outputs": [{"data": [PICTURE]}]})),
+    ],
+)
+async def test_anything_else_is_told(status: int, text: str) -> None:
+    with pytest.raises(NotServed, match=f"/v2/models/fox/infer answered {status} and no PNG"):
+        await answered(status, text)
+
+
+async def test_a_service_without_an_address_is_told() -> None:
+    with pytest.raises(NotServed, match="art/fox is Ready, and has no address"):
+        await _draw(service(""))
