@@ -75,7 +75,7 @@ class Contestant:
     ) -> None:
         self.entrant = entrant
         self.name = entrant.name
-        self._folder = folder
+        self._log = folder / f"{entrant.namespace}.log"
         self._api = api
         self._sightings = sightings
         make_account(api, entrant.namespace, entrant.rules)
@@ -89,7 +89,7 @@ class Contestant:
         """When it was started, and the seconds until it said that it was ready."""
         self.stop()
         (port,) = free_ports(1)
-        log = self._running.enter_context((self._folder / f"{self.name}.log").open("w+b"))
+        log = self._running.enter_context(self._log.open("w+b"))
         command = self.entrant.command(self.entrant.namespace, port, resync)
         self._process = self._running.enter_context(
             Process(self.name, command, log, KUBECONFIG=str(self._kubeconfig))

@@ -2,10 +2,12 @@
 ratio.
 """
 
+from typing import Final
+
 from ..report import Row
 from ..samples import Sample, ratios
 
-RATIO = "ratio"
+RATIO: Final = "ratio"
 
 
 class Ledger:

@@ -26,11 +26,10 @@ ServiceName = tuple[str, str]
 
 @dataclass(slots=True)
 class Sight:
-    """Of one object: when it was first seen, its generation, and when that was first seen."""
+    """Of one object: when it was first seen, and its newest generation."""
 
     first: float
     generation: int
-    since: float
 
 
 class Sightings:
@@ -89,9 +88,8 @@ class Sightings:
             place.pop(kind.name, None)
             return
         generation = metadata.get("generation", 1)
-        sight = place.setdefault(kind.name, Sight(now, generation, now))
-        if generation > sight.generation:
-            sight.generation, sight.since = generation, now
+        sight = place.setdefault(kind.name, Sight(now, generation))
+        sight.generation = max(sight.generation, generation)
 
     def made(self, name: ServiceName) -> float | None:
         """When the last of its children appeared; None while one is missing."""
