@@ -95,7 +95,9 @@ def brought_up(folder: Path, kubectl_cache: Path) -> Iterator[tuple[Record, Kube
         yield record, Kubectl(str(program), record.layout.kubeconfig(), kubectl_cache)
     finally:
         up.printed("down", *place)
-    assert traces(folder) == before
+    after = traces(folder)
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    assert not changed, f"before and after: {changed}"
 
 
 def busybox(file: Path, greeting: str = "hello") -> None:
