@@ -130,6 +130,17 @@ def test_up_beside_a_running_cluster_only_says_how_to_use_it(our_cluster: Path) 
     assert records.read(our_cluster) == before
 
 
+def test_a_cluster_without_a_node_says_so_to_whoever_needs_one(
+    our_cluster: Path, tmp_path: Path
+) -> None:
+    place = ("--folder", str(our_cluster))
+    for command in (("up", "--node"), ("load", str(tmp_path / "image.tar"))):
+        refused = up.run(*command, *place)
+        assert refused.returncode == 1
+        assert "no node" in refused.stderr
+        assert "up --node" in refused.stderr
+
+
 def _pid(folder: Path, name: str) -> int:
     """0 until the program is started."""
     record = records.read(folder)

@@ -85,6 +85,8 @@ CONTROLLER_MANAGER = Program(
         "kubeconfig": "{folder}/kube-controller-manager.kubeconfig",
         "authentication-kubeconfig": "{folder}/kube-controller-manager.kubeconfig",
         "authorization-kubeconfig": "{folder}/kube-controller-manager.kubeconfig",
+        # Otherwise it makes a folder for plugins in /usr/libexec.
+        "flex-volume-plugin-dir": "{folder}/volume-plugins",
         # Each controller has its own account and no more than its own rights, as in a real cluster.
         "use-service-account-credentials": "true",
         "service-account-private-key-file": "{folder}/service-account.key",

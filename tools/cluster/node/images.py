@@ -26,7 +26,7 @@ def load(layout: Layout, file: Path) -> tuple[str, ...]:
         ClusterError: the cluster has no node, or this is no archive, or the import failed.
     """
     if not layout.node:
-        raise ClusterError("this cluster has no node, so no images: bring it up with --node")
+        raise ClusterError("this cluster has no node, so no images: down, then up --node")
     contents = archive.read(file)
     if not all(_there(layout, name, contents.digest) for name in contents.names):
         # The layers are unpacked for the pods; a second copy of them has no use.

@@ -43,7 +43,7 @@ def configuration(layout: Layout) -> dict[str, Any]:
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{CGROUP}",
-        # Debian 12 and others still have them on some machines.
+        # Some machines still have them.
         "failCgroupV1": False,
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
