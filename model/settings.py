@@ -77,6 +77,16 @@ class Settings(BaseModel):
             "all are warm.",
         ),
     )
+    cfg_parallel: bool = Field(
+        False,
+        **_knob(
+            "Model",
+            "Draw each picture by two devices: of every step, each computes one of the two passes "
+            "of classifier-free guidance. An engine then has two processes, on consecutive GPUs; "
+            "on a CPU they share it. Every request must be guided, and models without a second "
+            "pass are refused.",
+        ),
+    )
     torch_threads: int = Field(
         0,
         ge=0,
@@ -348,6 +358,14 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_ranks(self) -> Self:
+        if self.cfg_parallel and self.device == "mps":
+            raise ValueError(
+                "cfg_parallel needs two devices, and mps is one; leave it out, or use --device cpu"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_plan(self) -> Self:
         for each in self.warmup_resolutions:
             if each.area > self.max_pixels:
@@ -383,6 +401,11 @@ class Settings(BaseModel):
         last = place.rstrip("/").rpartition("/")[2]
         cleaned = re.sub(r"[^A-Za-z0-9._-]", "-", last).lstrip("._-")
         return cleaned[:100] or ("embedded" if self.model.startswith("embedded://") else "model")
+
+    @property
+    def ranks(self) -> int:
+        """Processes of each engine."""
+        return 2 if self.cfg_parallel else 1
 
     @property
     def tls(self) -> bool:

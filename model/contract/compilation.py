@@ -31,6 +31,13 @@ class Compilations:
         """What was compiled."""
         return self.compiles + self.recompiles + self.autotunes
 
+    def __add__(self, other: "Compilations") -> "Compilations":
+        return Compilations(
+            self.compiles + other.compiles,
+            self.recompiles + other.recompiles,
+            self.autotunes + other.autotunes,
+        )
+
     def since(self, before: "Compilations") -> "Compilations":
         """What came on top of ``before``."""
         return Compilations(

@@ -3,20 +3,41 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..errors import StartupError
-from .process import EngineProcess
+
+
+class Engine(Protocol):
+    """Whatever draws requests: one process, its ranks, or several such."""
+
+    @property
+    def lost(self) -> StartupError | None: ...
+
+    def spawn(self) -> None: ...
+
+    async def load(self) -> ModelDescription: ...
+
+    async def generate(
+        self, request: GenerationRequest, *, limit: float | None = None
+    ) -> Generation: ...
+
+    async def change_adapter(self, adapter: Adapter | None) -> None: ...
+
+    def settle(self, settled: bool) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class EngineGroup:
-    """In the place of one ``EngineProcess``. A request names the engine that runs it; the queue
+    """In the place of one engine. A request names the engine that runs it; the queue
     sees to it that each has one at a time. Losing one engine is losing the group.
     """
 
-    def __init__(self, engines: Sequence[EngineProcess]) -> None:
+    def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = engines
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ..contract.adapter import Adapter
@@ -13,7 +14,7 @@ from ..contract.sampling import ModelDescription
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """What the engine needs to know of the settings. ``threads`` 0: as many as it may use.
-    ``engine``: which it is of how many, counted from 0.
+    ``engine``: which it is of how many, counted from 0. ``rank``: which process of the engine.
     """
 
     model: str
@@ -27,7 +28,19 @@ class EngineOptions:
     prompt_cache_bytes: int = 0
     engine: int = 0
     engines: int = 1
+    rank: int = 0
+    ranks: int = 1
     loras: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """How a rank finds the other one of its engine: its end of a pipe between them, and the file by
+    which torch.distributed introduces them, in a folder of its own.
+    """
+
+    pipe: Connection
+    file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,10 @@ class Broken:
     """The device is in a state that no request survives; the engine ends."""
 
     reason: str
+
+
+class RankLost(Exception):
+    """The other rank of the engine is gone. Nothing that is under way survives it."""
 
 
 @dataclass(frozen=True, slots=True)

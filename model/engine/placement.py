@@ -4,8 +4,8 @@ import torch
 
 
 def place(device: str, number: int) -> str:
-    """The device of engine ``number``: each has a GPU of its own, counted from the one that was
-    asked for. A CPU is shared.
+    """The device of process ``number``, counted over all ranks of all engines: each has a GPU of
+    its own, from the one that was asked for on. A CPU is shared.
     """
     if device == "auto" and torch.cuda.is_available():
         device = "cuda:0"

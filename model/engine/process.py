@@ -85,17 +85,21 @@ class EngineProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    def spawn(self) -> None:
-        """Start the process; it imports torch at once, and loads the model."""
+    def spawn(self, meeting: messages.Meeting | None = None) -> None:
+        """Start the process; it imports torch at once, and loads the model. ``meeting``: with the
+        other rank of its engine."""
         self._loop = asyncio.get_running_loop()
         self._loaded = self._loop.create_future()
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=worker.main, args=(theirs, self._options), name="kiln-engine", daemon=True
-        )
+            target=worker.main, args=(theirs, self._options, meeting),
+            name="kiln-engine", daemon=True,
+        )  # fmt: skip
         self._process.start()
         theirs.close()
+        if meeting is not None:
+            meeting.pipe.close()  # the process has its own; the other rank must notice its end
         threading.Thread(target=self._read, name="engine-messages", daemon=True).start()
         threading.Thread(target=self._write, name="engine-orders", daemon=True).start()
 
@@ -187,7 +191,7 @@ class EngineProcess:
             return
         try:
             self._send(messages.Stop())
-            if self._running or not self._loaded.done() or self._loaded.exception():
+            if self._running or self.lost or not self._loaded.done():
                 self._process.kill()  # it is busy, and nobody waits for the result
             await asyncio.to_thread(self._process.join, STOP_SECONDS)
         finally:
@@ -244,9 +248,9 @@ class EngineProcess:
                 if not self._loaded.done():
                     self._loaded.set_result(description)
             case messages.LoadFailed(reason):
-                self._lose(ModelNotLoadable(reason))
+                self.lose(ModelNotLoadable(self._named(reason)))
             case messages.Broken(reason):
-                self._lose(EngineDied(reason))
+                self.lose(EngineDied(self._named(reason)))
 
     def _settle(self, number: int, outcome: Any) -> None:
         answer = self._running.get(number)
@@ -262,12 +266,19 @@ class EngineProcess:
             reason = "the server is stopping"
         elif exitcode is not None and exitcode < 0:
             hint = " (the kernel's out-of-memory killer?)" if exitcode == -9 else ""
-            reason = f"the engine process was killed by signal {-exitcode}{hint}"
+            reason = self._named(f"the engine process was killed by signal {-exitcode}{hint}")
         else:
-            reason = f"the engine process ended with status {exitcode}; its log says why"
-        self._lose(EngineDied(reason))
+            ended = f"the engine process ended with status {exitcode}; its log says why"
+            reason = self._named(ended)
+        self.lose(EngineDied(reason))
 
-    def _lose(self, reason: StartupError) -> None:
+    def _named(self, reason: str) -> str:
+        """With the rank, where there are several."""
+        options = self._options
+        return f"rank {options.rank}: {reason}" if options.ranks > 1 else reason
+
+    def lose(self, reason: StartupError) -> None:
+        """The engine is gone, or soon will be: fail what it holds. Heard once."""
         if self.lost is not None:
             return
         self.lost = reason
@@ -292,12 +303,8 @@ class EngineProcess:
             if silent > self._limit:
                 doing = "while it was drawing" if self._running else "while it was idle"
                 self._process.kill()
-                self._lose(
-                    EngineStuck(
-                        f"the engine gave no sign of life for {silent:.0f} s {doing} "
-                        f"(limit {self._limit:g} s)"
-                    )
-                )
+                told = f"the engine gave no sign of life for {silent:.0f} s {doing}"
+                self.lose(EngineStuck(self._named(f"{told} (limit {self._limit:g} s)")))
             elif not self._running and now - self._last_ping > min(PING_SECONDS, self._limit / 2):
                 self._last_ping = now
                 self._send(messages.Ping())

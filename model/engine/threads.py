@@ -9,10 +9,10 @@ import torch
 CGROUP_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 
-def set_threads(threads: int, engines: int) -> None:
-    """0: as many as the process may use, shared by ``engines``. torch counts the machine's cores,
+def set_threads(threads: int, processes: int) -> None:
+    """0: as many as the process may use, shared by ``processes``. torch counts the machine's cores,
     and a container with a smaller quota would then be throttled in the middle of every step."""
-    torch.set_num_threads(threads or max(1, usable_cpus() // engines))
+    torch.set_num_threads(threads or max(1, usable_cpus() // processes))
 
 
 def usable_cpus(quota_file: Path = CGROUP_QUOTA) -> int:

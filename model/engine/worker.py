@@ -4,16 +4,18 @@ A reader thread takes the messages, so that a cancellation arrives while the mai
 a closed pipe (the API process is gone) ends the process at once: no orphan keeps the device.
 """
 
+import contextlib
 import os
 import queue
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Final, NoReturn
 
-from ..contract.compilation import CompileMode
+from ..contract.compilation import Compilations, CompileMode
 from ..errors import GenerationFailed, KilnError
 from ..telemetry.logs import configure_logs, get_logger
 from .caches import point_compilers_to
@@ -29,8 +31,10 @@ from .messages import (
     Loaded,
     LoadFailed,
     Loading,
+    Meeting,
     Ping,
     Pong,
+    RankLost,
     Refusal,
     Refused,
     Settle,
@@ -41,6 +45,10 @@ from .pixels import write_pixels
 
 log = get_logger(__name__)
 
+# Whoever is lost says why better than the rank that misses it, and the API process hears it at
+# once: this one speaks only where nobody did for so many seconds.
+MISSING_SECONDS: Final = 5.0
+
 
 class Interrupted(Exception):
     """Raised from the step callback to end a call."""
@@ -50,36 +58,40 @@ class Interrupted(Exception):
         self.kind = kind
 
 
-def main(connection: Connection, options: EngineOptions) -> None:
-    """Entry point of the spawned process."""
+def main(connection: Connection, options: EngineOptions, meeting: Meeting | None = None) -> None:
+    """Entry point of the spawned process. ``meeting``: where the engine has a second rank."""
     # The API process decides when the engine ends; a Ctrl-C reaches the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(options.log_level, options.log_format)
     _set_library_environment()
     point_compilers_to(options.cache_dir)
-    worker = Worker(connection)
+    worker = Worker(connection, meeting)
     try:
         worker.load(options)
         worker.serve()
+    except RankLost as lost:
+        worker.miss(lost)
     except (BrokenPipeError, ConnectionResetError, EOFError):
         os._exit(0)  # nobody is left to tell
 
 
 class Worker:
-    """One pipeline and the requests for it, one at a time."""
+    """One pipeline and the requests for it, one at a time; or (``second_rank``) the calls that the
+    first rank does not make itself."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, meeting: Meeting | None) -> None:
         self.connection = connection
+        self.meeting = meeting
         self.sending = threading.Lock()
-        self.waiting: queue.SimpleQueue[Generate | ChangeAdapter | Settle | Stop] = (
-            queue.SimpleQueue()
-        )
+        self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.cancelled: set[int] = set()
         self.pipelines: dict[Any, Any] = {}
         self.compiling = False
         self.notes: dict[str, str] = {}
         self.prompts: Any = None
+        self.first_rank: Any = None
+        self.second_rank: Any = None
         threading.Thread(target=self._read, name="engine-reader", daemon=True).start()
 
     def send(self, message: object) -> None:
@@ -90,9 +102,12 @@ class Worker:
         """Find the model, import torch, load. A failure is told, and ends the process."""
         try:
             self.send(Loading("find"))
+            from ..pipelines.guidance import check_divisible
             from ..pipelines.location import locate
 
             folder = locate(options.model)  # first: a wrong address is told before torch is there
+            if self.meeting is not None:
+                check_divisible(folder.pipeline)
             self.send(Loading("import"))
             _keep_progress_bars_from_semaphores()
             from ..pipelines.adapters import load_adapters
@@ -102,11 +117,14 @@ class Worker:
             from .placement import place
             from .threads import set_threads
 
-            set_threads(options.threads, options.engines)
+            set_threads(options.threads, options.engines * options.ranks)
             self.send(Loading("read"))
-            model = load(folder, place(options.device, options.engine), options.dtype)
+            number = options.engine * options.ranks + options.rank
+            model = load(folder, place(options.device, number), options.dtype)
             load_adapters(next(iter(model.pipelines.values())), options.loras)
             parts = compile_parts(model.pipelines.values(), options.compile)
+            if self.meeting is not None:
+                self._meet(self.meeting, options, model)
         except KilnError as error:
             self.send(LoadFailed(str(error)))
             raise SystemExit(1) from error
@@ -118,6 +136,26 @@ class Worker:
             log.info("compiling", mode=str(options.compile), parts=parts)
         self.send(Loaded(model.description))
 
+    def _meet(self, meeting: Meeting, options: EngineOptions, model: Any) -> None:
+        from .ranks import FirstRank, SecondRank, meet
+
+        self.send(Loading("meet"))
+        exchange = meet(meeting, options, model)
+        if options.rank == 0:
+            self.first_rank = FirstRank(exchange, model)
+        else:
+            self.second_rank = SecondRank(exchange, model, self._gives_up_compiling)
+            self.second_rank.listen(self.waiting.put)
+
+    def miss(self, lost: RankLost) -> None:
+        """End, without the other rank; told to, if there is still somebody who does."""
+        with contextlib.suppress(queue.Empty):
+            while not isinstance(self.waiting.get(timeout=MISSING_SECONDS), Stop):
+                pass
+            return
+        self.send(Broken(f"the other rank is gone: {lost}"))
+        raise SystemExit(1)
+
     def serve(self) -> None:
         """Serve until told to stop."""
         while True:
@@ -128,8 +166,12 @@ class Worker:
                     self._change_adapter(message)
                 case Settle(settled):
                     self._settle(settled)
+                case RankLost() as lost:
+                    raise lost
                 case Stop():
                     return
+                case call:
+                    self._compute(call)
 
     def _generate(self, message: Generate) -> None:
         # One request at a time: a cancellation of any other came too late to matter.
@@ -138,9 +180,23 @@ class Worker:
             self.send(self._draw(message))
         except Interrupted as interrupted:
             self.send(Refused(message.number, interrupted.kind, str(interrupted)))
+        except RankLost:
+            raise
         # The process boundary: whatever the pipeline raised is told to the caller of this request.
         except Exception as error:  # noqa: BLE001
             self._tell(message, error)
+
+    def _compute(self, call: Any) -> None:
+        try:
+            self.second_rank.compute(call)
+        # A failure of the call itself is told to the first rank. This one is the device's.
+        except RuntimeError as error:
+            self._break(error)
+
+    def _break(self, error: Exception) -> NoReturn:
+        log.error("device_error", exc_info=error)
+        self.send(Broken(f"device error: {str(error).splitlines()[0]}"))
+        raise SystemExit(1) from error
 
     def _change_adapter(self, message: ChangeAdapter) -> None:
         from ..pipelines.adapters import activate
@@ -198,14 +254,19 @@ class Worker:
 
         request = message.request
         self.prompts.begin(request)
+        compiled = Compilations()
+        if self.first_rank is not None:
+            self.first_rank.begin(request)
         drawn = run(self.pipelines[request.task], request, self._on_step(message))
+        if self.first_rank is not None:
+            compiled = self.first_rank.compilations
         if drawn.pixels.shape != request.pixel_shape:
             raise ValueError(f"the pipeline drew {drawn.pixels.shape}, not {request.pixel_shape}")
         write_pixels(message.pixels, drawn.pixels)
         return Done(
             message.number,
             drawn.timings,
-            compilations=drawn.compilations,
+            compilations=drawn.compilations + compiled,
             prompt_cache=self.prompts.use,
             notes={**self.notes, **drawn.notes},
             peak_memory_bytes=drawn.peak_memory_bytes,
@@ -243,9 +304,7 @@ class Worker:
             )
             self.send(Refused(message.number, Refusal.FAILED, str(error)))
         elif isinstance(error, accelerator_error):
-            log.error("device_error", id=request.id, exc_info=error)
-            self.send(Broken(f"device error: {str(error).splitlines()[0]}"))
-            raise SystemExit(1) from error
+            self._break(error)
         else:
             log.error("generation_failed", id=request.id, shape=str(request.shape), exc_info=error)
             reason = f"the pipeline failed on {request.shape}: {type(error).__name__}"
@@ -256,6 +315,8 @@ class Worker:
             try:
                 message = self.connection.recv()
             except (EOFError, OSError):
+                if self.meeting is not None:
+                    shutil.rmtree(self.meeting.file.parent, ignore_errors=True)
                 os._exit(0)  # the API process is gone; so is the reason to hold the device
             match message:
                 case Cancel(number):

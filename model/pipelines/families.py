@@ -29,6 +29,17 @@ class Guidance(StrEnum):
     EMBEDDED = "embedded"
 
 
+class Branches(StrEnum):
+    """How the two passes of classifier-free guidance reach the denoiser: ``together``, in one call
+    on twice the batch; ``apart``, in two calls one after the other, the conditional one first.
+    ``none``: there is one pass only.
+    """
+
+    TOGETHER = "together"
+    APART = "apart"
+    NONE = "none"
+
+
 class Pictures(StrEnum):
     """How a call takes input pictures. ``each``: a list, one for each prompt. ``all``: a list that
     is seen as a whole by one prompt. ``one``: a single picture, for one prompt.
@@ -76,6 +87,7 @@ class Family:
     """``pipelines``: the diffusers classes that load it; the first one leads.
 
     ``variants``: defaults that hold where a flag of the pipeline is set, by flag.
+    ``branches``: how its pipelines run the two passes, which ``--cfg-parallel`` divides.
     ``cfg_above``: the guidance from which on the second, unconditional pass runs, exclusive.
     ``alignment``: in pixels, where the general rule gives less than the family takes.
     ``frame_step``: of the frame contract, where the VAE does not say; None for pictures.
@@ -92,6 +104,7 @@ class Family:
     variants: dict[str, dict[str, Any]] = field(default_factory=dict)
     guidance: Guidance = Guidance.SCALE
     guidance_unless: str = ""
+    branches: Branches = Branches.NONE
     cfg_above: float = 1.0
     alignment: int = 1
     frame_step: int | None = None
@@ -137,17 +150,20 @@ FAMILIES: Final = (
         "stable-diffusion-1",
         _image_pipelines("StableDiffusion"),
         {"num_inference_steps": 50, "guidance_scale": 7.5},
+        branches=Branches.TOGETHER,
     ),
     Family(
         "stable-diffusion-xl",
         _image_pipelines("StableDiffusionXL"),
         {"num_inference_steps": 50, "guidance_scale": 5.0},
+        branches=Branches.TOGETHER,
     ),
     Family(
         "stable-diffusion-3",
         _image_pipelines("StableDiffusion3"),
         {"num_inference_steps": 28, "guidance_scale": 7.0, "max_sequence_length": 256},
         latent_shift=True,
+        branches=Branches.TOGETHER,
     ),
     Family(
         "flux-1",
@@ -161,6 +177,7 @@ FAMILIES: Final = (
         },
         guidance=Guidance.EMBEDDED,
         latent_shift=True,
+        branches=Branches.APART,
     ),
     Family(
         "flux-1-kontext",
@@ -174,6 +191,7 @@ FAMILIES: Final = (
         },
         guidance=Guidance.EMBEDDED,
         latent_shift=True,
+        branches=Branches.APART,
     ),
     Family(
         "flux-2",
@@ -205,6 +223,7 @@ FAMILIES: Final = (
         most_image_ratio=8.0,
         most_images_in=10,
         vae_hook="flux-2",
+        branches=Branches.APART,
     ),
     Family(
         "z-image",
@@ -212,6 +231,7 @@ FAMILIES: Final = (
         {"num_inference_steps": 9, "guidance_scale": 0.0, "width": 1024, "height": 1024},
         cfg_above=0.0,
         latent_shift=True,
+        branches=Branches.TOGETHER,
     ),
     Family(
         "qwen-image",
@@ -224,6 +244,7 @@ FAMILIES: Final = (
             "height": 1328,
         },
         guidance=Guidance.TRUE_SCALE,
+        branches=Branches.APART,
     ),
     Family(
         "qwen-image-edit",
@@ -236,6 +257,7 @@ FAMILIES: Final = (
             "height": 1024,
         },
         guidance=Guidance.TRUE_SCALE,
+        branches=Branches.APART,
     ),
     Family(
         "qwen-image-edit-plus",
@@ -249,6 +271,7 @@ FAMILIES: Final = (
         },
         guidance=Guidance.TRUE_SCALE,
         most_images_in=3,
+        branches=Branches.APART,
     ),
     Family(
         "wan",
@@ -291,6 +314,7 @@ FAMILIES: Final = (
         },
         alignment=16,
         frame_step=4,
+        branches=Branches.APART,
     ),
     Family(
         "ltx-video",
@@ -311,6 +335,7 @@ FAMILIES: Final = (
         },
         alignment=32,
         frame_step=8,
+        branches=Branches.TOGETHER,
     ),
     Family(
         "cogvideox",

@@ -14,6 +14,7 @@ from ..contract.generation import GenerationRequest, Sampling
 from ..contract.sampling import FrameContract, ModelDescription, Task
 from ..errors import InvalidRequest
 from ..settings import Settings
+from .guidance import filled, guided, refuse_unguided
 from .parameters import (
     BY_NAME,
     LARGEST_SEED,
@@ -72,6 +73,11 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
     _check_frames(sampling, model.frames, own="num_frames" not in values and bool(ask.videos))
     copies = values.get("num_images_per_prompt", 1)
     negatives = _negatives(ask, model, task)
+    if settings.cfg_parallel:
+        negatives = filled(negatives, sampling, len(ask.prompts))
+    cfg = guided(sampling, negatives, model)
+    if settings.cfg_parallel and not cfg:
+        refuse_unguided(model, task)
     seeds = _seeds(values.get("seed"), len(ask.prompts), copies, settings)
     _check_all_frames(sampling, len(seeds), settings)
     return GenerationRequest(
@@ -88,7 +94,7 @@ def build_request(ask: Ask, model: ModelDescription, settings: Settings) -> Gene
         videos=tuple(video[: sampling.num_frames] for video in ask.videos),
         deadline=_deadline(values.get("timeout_s"), settings),
         priority=values.get("priority", 0),
-        cfg=guided(sampling, negatives, model),
+        cfg=cfg,
     )
 
 
@@ -98,15 +104,6 @@ def takes(model: ModelDescription, task: Task, parameter: str) -> bool:
     if parameter in ("width", "height") or not BY_NAME[parameter].sampling:
         return True
     return parameter in model.accepted[task]
-
-
-def guided(sampling: Sampling, negatives: tuple[str, ...] | None, model: ModelDescription) -> bool:
-    """Whether diffusers runs the second, unconditional pass: a true scale needs a negative prompt;
-    a plain one does it alone above the family's bound, unless guidance is an input of the
-    denoiser."""
-    if sampling.true_cfg_scale is not None:
-        return sampling.true_cfg_scale > 1 and negatives is not None
-    return not model.guidance_embedded and (sampling.guidance_scale or 0.0) > model.cfg_above
 
 
 def _check_texts(ask: Ask, settings: Settings) -> None:

@@ -18,5 +18,6 @@ def engine_options(settings: Settings, number: int) -> EngineOptions:
         prompt_cache_bytes=settings.prompt_cache_bytes,
         engine=number,
         engines=settings.engines,
+        ranks=settings.ranks,
         loras=settings.loras,
     )

@@ -14,8 +14,9 @@ from ..contract.sampling import ModelDescription
 from ..contract.state import State
 from ..contract.warmup import OnFailure, WarmupMode
 from ..engine.caches import prepare_cache
-from ..engine.group import EngineGroup
+from ..engine.group import Engine, EngineGroup
 from ..engine.process import EngineProcess
+from ..engine.ranked import RankedEngine
 from ..errors import (
     EngineLost,
     InvalidRequest,
@@ -26,6 +27,7 @@ from ..errors import (
     WarmupFailed,
 )
 from ..media.encode import EncodePool
+from ..pipelines.guidance import check_guided
 from ..pipelines.requests import Ask, build_request, output_format
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
@@ -103,6 +105,8 @@ class Monolith:
                     sources=self.description.defaults.sources,
                     seconds=self.description.load_seconds,
                 )
+                if self.settings.cfg_parallel:
+                    check_guided(self.description, self.settings.warmup_sampling_params)
                 if self.settings.warmup_mode is WarmupMode.SERVER:
                     await self._warm(self.description)
         except TimeoutError as error:
@@ -182,10 +186,11 @@ class Monolith:
         if self._queue_runner:
             self._queue_runner.cancel()
 
-    def _make_engine(self) -> EngineProcess | EngineGroup:
+    def _make_engine(self) -> Engine:
         settings = self.settings
-        engines = [
-            EngineProcess(engine_options(settings, number), settings.step_timeout, self._lost)
+        kind = RankedEngine if settings.ranks > 1 else EngineProcess
+        engines: list[Engine] = [
+            kind(engine_options(settings, number), settings.step_timeout, self._lost)
             for number in range(settings.engines)
         ]
         return engines[0] if len(engines) == 1 else EngineGroup(engines)

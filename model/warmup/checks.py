@@ -4,6 +4,7 @@ before anything starts; this is the rest, and it is told as soon as the model is
 
 from ..contract.sampling import ModelDescription, Task
 from ..errors import InvalidSettings
+from ..pipelines.guidance import check_guided
 from ..settings import Settings
 
 
@@ -19,6 +20,8 @@ def check_plan(model: ModelDescription, settings: Settings) -> None:
     _check_frames(model, settings, tasks)
     _check_batches(model, settings, tasks)
     _check_sampling(model, settings, tasks)
+    if settings.cfg_parallel:
+        check_guided(model, settings.warmup_sampling_params)
 
 
 def _check_tasks(model: ModelDescription, settings: Settings) -> None:
