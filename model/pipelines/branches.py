@@ -6,15 +6,17 @@ rank has a copy of the denoiser, and computes what it is handed. So everything e
 cancellation, deadlines, the noise of a seed) is that of one rank.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import torch
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from ..contract.generation import GenerationRequest
+from ..errors import GenerationFailed
 from .compilation import DENOISERS
 from .families import Branches
 
@@ -69,7 +71,8 @@ class Division:
         self._is_second_call = False
         if self._promise is not None:  # a request that broke off between the two calls
             self._promise = None
-            self.second.answer()
+            with contextlib.suppress(GenerationFailed, MemoryError):  # of the request that is over
+                self.second.answer()
 
     def call(self, part: str, inner: Callable[..., Any], *given: Any, **named: Any) -> Any:
         """In the place of the denoiser's call."""
@@ -125,7 +128,7 @@ class Division:
             output = inner(*given, **named)
         finally:
             found = self.second.answer()
-        for blank, content in zip(promise, found, strict=True):
+        for blank, content in zip(tree_leaves(promise), tree_leaves(found), strict=True):
             blank.copy_(content)
         return output
 
@@ -153,6 +156,8 @@ def _joined(first: Any, second: Any) -> Any:
         return torch.cat([first, second])
     if isinstance(first, list):
         return first + second
+    if isinstance(first, dict):  # and diffusers' outputs
+        return type(first)(**{name: _joined(each, second[name]) for name, each in first.items()})
     return tuple(_joined(*each) for each in zip(first, second, strict=True))
 
 

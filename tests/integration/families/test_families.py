@@ -4,6 +4,7 @@ loaded, warmed up by its own plan, and asked for each of its tasks, at two sizes
 The engine's parts run in this process; servers of some families are in ``test_servers``.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,10 @@ from diffusers import (
 
 from model.contract.generation import GenerationRequest
 from model.contract.sampling import Task
+from model.pipelines.branches import denoisers, divide
 from model.pipelines.calls import run
+from model.pipelines.families import FAMILIES as TABLE
+from model.pipelines.families import Branches, family_of
 from model.pipelines.inspection import describe_folder
 from model.pipelines.loader import LoadedModel, load
 from model.pipelines.location import locate
@@ -34,6 +38,9 @@ from tests.integration.families.conftest import FRAMES
 SIDE: Final = 64
 STEPS: Final = 2
 SETTINGS: Final = Settings()
+DIVIDED: Final = Settings(cfg_parallel=True)
+# Of 255: a matrix product of another size rounds otherwise.
+ROUNDING: Final = 2
 
 T2I, I2I, INPAINT = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.INPAINTING
 T2V, I2V = Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO
@@ -45,7 +52,8 @@ PICTURES: Final = (T2I, I2I, INPAINT)
 class Expected:
     """What is made, and what Kiln must find out about it. ``own``: tasks of the class itself.
     ``cfg``: the default request runs a second pass. ``embedded``: no guidance_scale ever does.
-    ``frames``: the step of the contract.
+    ``frames``: the step of the contract. ``guided``: what makes a request run two passes; None
+    where nothing does.
     """
 
     make: Callable[[], Any]
@@ -58,15 +66,25 @@ class Expected:
     frames: int | None = None
     registered: bool = True
     defaults: dict[str, Any] = field(default_factory=dict)
+    guided: dict[str, Any] | None = field(default_factory=dict)
 
 
+TRUE_CFG: Final = {"true_cfg_scale": 3.0}
 FAMILIES: Final = {
     "stable diffusion 1.5": Expected(tiny.stable_diffusion, "stable-diffusion-1", PICTURES),
     "SDXL": Expected(tiny.stable_diffusion_xl, "stable-diffusion-xl", PICTURES),
     "SD3": Expected(tiny.stable_diffusion_3, "stable-diffusion-3", PICTURES),
-    "FLUX.1": Expected(tiny.flux, "flux-1", PICTURES, cfg=False, embedded=True),
+    "FLUX.1": Expected(
+        tiny.flux, "flux-1", PICTURES, cfg=False, embedded=True, guided=TRUE_CFG
+    ),
     "FLUX.1 Kontext": Expected(
-        tiny.flux_kontext, "flux-1-kontext", (I2I, T2I), own=2, cfg=False, embedded=True
+        tiny.flux_kontext,
+        "flux-1-kontext",
+        (I2I, T2I),
+        own=2,
+        cfg=False,
+        embedded=True,
+        guided=TRUE_CFG,
     ),
     "FLUX.2 klein": Expected(tiny.flux_2_klein, "flux-2-klein", (T2I, I2I), own=2),
     "FLUX.2 klein, distilled": Expected(
@@ -77,10 +95,15 @@ FAMILIES: Final = {
         cfg=False,
         embedded=True,
         defaults={"num_inference_steps": 4, "guidance_scale": 1.0},
+        guided=None,
     ),
-    "Z-Image": Expected(tiny.z_image, "z-image", PICTURES, cfg=False),
+    "Z-Image": Expected(
+        tiny.z_image, "z-image", PICTURES, cfg=False, guided={"guidance_scale": 2.0}
+    ),
     "Qwen-Image": Expected(tiny.qwen_image, "qwen-image", PICTURES),
-    "FLUX.2": Expected(vision.flux_2, "flux-2", (T2I, I2I), own=2, cfg=False, embedded=True),
+    "FLUX.2": Expected(
+        vision.flux_2, "flux-2", (T2I, I2I), own=2, cfg=False, embedded=True, guided=None
+    ),
     "Qwen-Image-Edit": Expected(vision.qwen_image_edit, "qwen-image-edit", (I2I,)),
     "Qwen-Image-Edit-Plus": Expected(vision.qwen_image_edit_plus, "qwen-image-edit-plus", (I2I,)),
     "Wan I2V": Expected(vision.wan_image_to_video, "wan", (I2V,), frames=4),
@@ -124,7 +147,9 @@ def film(width: int) -> Any:
     return np.random.default_rng(1).integers(0, 256, (FRAMES, SIDE, width, 3), np.uint8)
 
 
-def asked(model: LoadedModel, task: Task, width: int = SIDE, **knobs: Any) -> GenerationRequest:
+def asked(
+    model: LoadedModel, task: Task, width: int = SIDE, settings: Settings = SETTINGS, **knobs: Any
+) -> GenerationRequest:
     """Seed 7, two steps, whole strength: an input picture leaves its mark in every step. Of a video
     nothing would be left."""
     image = picture(width, SIDE)
@@ -139,7 +164,7 @@ def asked(model: LoadedModel, task: Task, width: int = SIDE, **knobs: Any) -> Ge
         parameters={"width": width, "height": SIDE, "seed": 7, "num_inference_steps": STEPS}
         | strength | knobs,
     )  # fmt: skip
-    return build_request(ask, model.description, SETTINGS)
+    return build_request(ask, model.description, settings)
 
 
 def drawn(model: LoadedModel, request: GenerationRequest) -> Any:
@@ -170,7 +195,7 @@ def state(model: LoadedModel) -> list[str]:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_w53_family(saved: Callable[..., Path], name: str) -> None:
+def test_w21_w53_family(saved: Callable[..., Path], name: str) -> None:
     expected = FAMILIES[name]
     folder = locate(str(saved(expected.make)))
     model = load(folder, "cpu", "auto")
@@ -208,6 +233,61 @@ def test_w53_family(saved: Callable[..., Path], name: str) -> None:
                 other = replace(request, **{name: (255 - kept[0],)})
                 assert not np.array_equal(drawn(model, other), again), f"{task}: {name}"
     assert state(model) == before
+    if expected.guided is not None:
+        assert_divides(model, expected.guided)
+
+
+class SecondRank:
+    """W21: the second rank's part of the work, in this process. Real ranks are in ``test_ranks``.
+    ``calls`` counts what it computed, and ``ours`` what the first rank did."""
+
+    def __init__(self, parts: dict[str, Any]) -> None:
+        self._parts = {name: part.forward for name, part in parts.items()}
+        self._asked: Any = None
+        self.calls = self.ours = 0
+        for part in parts.values():
+            part.forward = self._counted(part.forward)
+
+    def _counted(self, forward: Any) -> Any:
+        @functools.wraps(forward)
+        def call(*given: Any, **named: Any) -> Any:
+            self.ours += 1
+            return forward(*given, **named)
+
+        return call
+
+    def ask(self, part: str, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        assert self._asked is None, "one at a time"
+        self._asked = (self._parts[part], given, named)
+
+    def answer(self) -> Any:
+        forward, given, named = self._asked
+        self._asked = None
+        self.calls += 1
+        return forward(*given, **named)
+
+
+def assert_divides(model: LoadedModel, knobs: dict[str, Any]) -> None:
+    """W21: each task is drawn by two ranks as it is by one; each computes one pass of every step.
+    A call of half the batch may round otherwise."""
+    branches = family_of(model.description.pipeline).branches
+    requests = [asked(model, task, settings=DIVIDED, **knobs) for task in model.description.tasks]
+    assert all(each.cfg for each in requests)
+    alone = [drawn(model, each) for each in requests]
+    second = SecondRank(denoisers(model.pipelines.values()))
+    division = divide(model.pipelines.values(), branches, second)
+    for request, expected in zip(requests, alone, strict=True):
+        before = second.calls
+        division.begin(request)
+        difference = np.abs(drawn(model, request).astype(int) - expected).max()
+        assert difference <= (0 if branches is Branches.APART else ROUNDING)
+        assert second.calls > before
+        assert second.calls == second.ours
+
+
+def test_w21_every_family_of_two_passes_is_divided_above() -> None:
+    able = {each.name for each in TABLE if each.branches is not Branches.NONE}
+    assert able == {each.name for each in FAMILIES.values() if each.guided is not None}
 
 
 @pytest.mark.parametrize(
