@@ -123,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of each request; by default {EMBEDDED_MODEL.steps}",
     )
     model.add_argument(
+        "--cfg-parallel", action="store_true", help="P1 only: draw each picture by two devices"
+    )
+    model.add_argument(
         "--output-format",
         choices=("png", "jpeg"),
         default=EMBEDDED_MODEL.output_format,
@@ -149,6 +152,7 @@ def _subject(given: argparse.Namespace) -> Subject:
         output_format=given.output_format,
         compile=tuple(given.compile),
         modes=tuple(given.modes),
+        cfg_parallel=given.cfg_parallel,
     )
 
 

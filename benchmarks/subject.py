@@ -38,7 +38,7 @@ class Size:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """``steps`` and ``output_format``: of each measured request. Each of ``compile`` and of
-    ``modes`` (of the warmup) is measured, in turns.
+    ``modes`` (of the warmup) is measured, in turns. ``cfg_parallel``: by two devices a picture.
     """
 
     model: str = EMBEDDED
@@ -48,6 +48,7 @@ class Subject:
     output_format: str = "png"
     compile: tuple[str, ...] = ("off",)
     modes: tuple[str, ...] = MODES
+    cfg_parallel: bool = False
 
     @property
     def embedded(self) -> bool:

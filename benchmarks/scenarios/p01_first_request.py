@@ -78,7 +78,8 @@ def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
         "requests for each size; ranges are over the servers",
         notes=(
             f"{subject.model}, {subject.steps} steps, {subject.output_format}; declared warm: "
-            f"{subject.declared}; not declared: {subject.undeclared}",
+            f"{subject.declared}; not declared: {subject.undeclared}"
+            f"{'; by two devices a picture' if subject.cfg_parallel else ''}",
             "slowest / steady: the slowest of the steady requests, for the noise of this machine",
         ),
     )
@@ -86,6 +87,7 @@ def measure(effort: Effort, subject: Subject, tell: Tell) -> Findings:
 
 def _live(way: Way, subject: Subject, steady: int, cache: str) -> Life:
     flags = ["--model", subject.model, "--warmup-mode", way.mode, "--compile", way.compile]
+    flags += ["--cfg-parallel", str(subject.cfg_parallel).lower()]
     if way.mode == PROVEN:
         flags += ["--warmup-resolutions", subject.declared]
     if way.compile != "off":

@@ -98,11 +98,13 @@ def check_plan(settings: Settings) -> Iterator[Finding]:
 
 
 def check_device(settings: Settings) -> Iterator[Finding]:
-    """Torch sees it."""
+    """Torch sees it, and those of all engines and ranks."""
+    from ..engine.placement import place
     from ..pipelines.loader import resolve_device
 
     try:
         device = resolve_device(settings.device)
+        resolve_device(place(settings.device, settings.engines * settings.ranks - 1))
     except KilnError as error:
         yield Finding("device", str(error), "use --device auto or cpu, or give the pod a GPU")
         return

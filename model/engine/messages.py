@@ -32,6 +32,11 @@ class EngineOptions:
     ranks: int = 1
     loras: dict[str, Path] = field(default_factory=dict)
 
+    @property
+    def number(self) -> int:
+        """Of the process, counted over all ranks of all engines: it chooses the device."""
+        return self.engine * self.ranks + self.rank
+
 
 @dataclass(frozen=True, slots=True)
 class Meeting:

@@ -119,8 +119,7 @@ class Worker:
 
             set_threads(options.threads, options.engines * options.ranks)
             self.send(Loading("read"))
-            number = options.engine * options.ranks + options.rank
-            model = load(folder, place(options.device, number), options.dtype)
+            model = load(folder, place(options.device, options.number), options.dtype)
             load_adapters(next(iter(model.pipelines.values())), options.loras)
             parts = compile_parts(model.pipelines.values(), options.compile)
             if self.meeting is not None:

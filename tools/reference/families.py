@@ -6,7 +6,7 @@ from model.pipelines.families import FAMILIES, Family, Guidance, Pictures, Pipel
 from .tables import table
 
 CLASSES = ("family", "diffusers class", "tasks", "input pictures or video", "needs")
-DEFAULTS = ("family", "size", "frames", "steps", "guidance", "negative prompt")
+DEFAULTS = ("family", "size", "frames", "steps", "guidance", "passes", "negative prompt")
 INTRODUCTION = """# Families of models
 
 <!-- Generated from model/pipelines/families.py by `make generate`. -->
@@ -34,7 +34,8 @@ What a request that names none gets. The model folder's own word goes first
 (`generation_config.json`, then extra keys of `model_index.json`), then the size that the denoiser
 was trained at, then this table. `guidance_scale` runs a second pass through the denoiser above the
 number that is given, unless it is an input of the denoiser; `true_cfg_scale` does above 1, and
-needs a negative prompt.
+needs a negative prompt. *Passes*: the two are one call of the denoiser on twice the batch (together),
+or two calls one after the other (apart); `--cfg-parallel` divides either between two devices.
 
 """
 RULES = """
@@ -114,7 +115,8 @@ def _default_row(name: str, family: Family, variant: dict[str, object]) -> tuple
     size = f"{values['width']}x{values['height']}" if "width" in values else "the denoiser's"
     negative = f'`"{values["negative_prompt"]}"`' if "negative_prompt" in values else ""
     steps = str(values["num_inference_steps"])
-    return name, size, _frames(family, values), steps, _guidance(family, values), negative
+    guidance, passes = _guidance(family, values), str(family.branches)
+    return name, size, _frames(family, values), steps, guidance, passes, negative
 
 
 def _frames(family: Family, values: dict[str, object]) -> str:

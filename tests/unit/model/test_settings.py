@@ -195,3 +195,8 @@ def test_w42_a_lora_that_is_no_file_is_refused_by_name(given: Any, words: str) -
     problem = problem_of(loras=given)
     assert "\nloras\n" in problem
     assert words in problem
+
+
+def test_w21_ranks_are_two_with_cfg_parallel_and_need_two_devices() -> None:
+    assert (Settings().ranks, Settings(cfg_parallel=True).ranks) == (1, 2)
+    assert "mps is one; leave it out" in problem_of(cfg_parallel=True, device="mps")

@@ -112,6 +112,16 @@ def test_a_device_that_is_not_there_is_told() -> None:
     assert "--device" in finding.mend
 
 
+def test_w21_the_devices_of_all_engines_and_ranks_must_be_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert not only(doctor.check_device, Settings(device="cuda:1", cfg_parallel=True)).mend
+    finding = only(doctor.check_device, Settings(engines=2, cfg_parallel=True))
+    assert "'cuda:3' is not there: torch sees 3 GPUs" in finding.detail
+
+
 def test_more_threads_than_cores_are_told() -> None:
     finding = only(doctor.check_device, Settings(device="cpu", torch_threads=100_000))
     assert "--torch-threads" in finding.mend

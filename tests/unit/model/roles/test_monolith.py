@@ -19,6 +19,8 @@ from model.contract.generation import CacheUse, Generation, GenerationRequest, T
 from model.contract.sampling import ModelDescription, SamplingDefaults, Task
 from model.contract.state import State
 from model.contract.warmup import OnFailure
+from model.engine.process import EngineProcess
+from model.engine.ranked import RankedEngine
 from model.errors import (
     EngineDied,
     EngineLost,
@@ -522,3 +524,37 @@ async def test_closing_refuses_what_comes(open_role: Any) -> None:
     await role.close()
     with pytest.raises(EngineLost, match="stopping"):
         await draw(role)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        ({}, [EngineProcess]),
+        ({"cfg_parallel": True}, [RankedEngine]),
+        ({"cfg_parallel": True, "engines": 2}, [RankedEngine, RankedEngine]),
+    ],
+)
+def test_w21_each_engine_has_its_ranks_on_consecutive_devices(
+    settings: dict[str, Any], kinds: list[type]
+) -> None:
+    given = argparse.Namespace(workers="1", config=None, **settings)
+    role = Monolith(resolve(given, {}), ServerState(), Metrics(CollectorRegistry()), EncodePool(1))
+    made: Any = role._engine
+    engines = getattr(made, "_engines", [made])
+    assert [type(each) for each in engines] == kinds
+    processes = [rank for each in engines for rank in getattr(each, "_ranks", [each])]
+    assert [each._options.number for each in processes] == [*range(len(processes))]
+
+
+async def test_w14_a_model_that_draws_in_one_pass_is_refused_whatever_the_warmup(
+    open_role: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.roles.monolith.RankedEngine", FakeEngine)
+    role = open_role(cfg_parallel="true", warmup_mode="off")
+    engine(role).description = replace(
+        MODEL,
+        pipeline="StableDiffusionPipeline",
+        defaults=replace(MODEL.defaults, guidance_scale=1.0),
+    )
+    with pytest.raises(InvalidSettings, match="cfg_parallel: StableDiffusionPipeline draws in one"):
+        await role.load()
