@@ -34,8 +34,9 @@ What a request that names none gets. The model folder's own word goes first
 (`generation_config.json`, then extra keys of `model_index.json`), then the size that the denoiser
 was trained at, then this table. `guidance_scale` runs a second pass through the denoiser above the
 number that is given, unless it is an input of the denoiser; `true_cfg_scale` does above 1, and
-needs a negative prompt. *Passes*: the two are one call of the denoiser on twice the batch (together),
-or two calls one after the other (apart); `--cfg-parallel` divides either between two devices.
+needs a negative prompt. *Passes*: the two are one call of the denoiser on twice the batch
+(together), or two calls one after the other (apart); `--cfg-parallel` divides either between two
+devices.
 
 """
 RULES = """
