@@ -61,9 +61,6 @@ class Exchange:
             first = str(error).strip().splitlines()[0]
             raise ModelNotLoadable(f"it cannot reach the other rank: {first[:300]}") from error
 
-    def close(self) -> None:
-        dist.destroy_process_group()
-
     def send(self, content: Any) -> None:
         """Anything of plain values and tensors.
 

@@ -19,6 +19,7 @@ from ..contract.compilation import Compilations, CompileMode
 from ..errors import GenerationFailed, KilnError
 from ..telemetry.logs import configure_logs, get_logger
 from .caches import point_compilers_to
+from .libraries import keep_progress_bars_from_semaphores, set_library_environment
 from .memory import free, is_out_of_memory
 from .messages import (
     AdapterChanged,
@@ -64,7 +65,7 @@ def main(connection: Connection, options: EngineOptions, meeting: Meeting | None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     configure_logs(options.log_level, options.log_format)
-    _set_library_environment()
+    set_library_environment()
     point_compilers_to(options.cache_dir)
     worker = Worker(connection, meeting)
     try:
@@ -109,7 +110,7 @@ class Worker:
             if self.meeting is not None:
                 check_divisible(folder.pipeline)
             self.send(Loading("import"))
-            _keep_progress_bars_from_semaphores()
+            keep_progress_bars_from_semaphores()
             from ..pipelines.adapters import load_adapters
             from ..pipelines.compilation import compile_parts
             from ..pipelines.loader import load
@@ -324,22 +325,3 @@ class Worker:
                     self.send(Pong())
                 case _:
                     self.waiting.put(message)
-
-
-def _set_library_environment() -> None:
-    """Before torch is imported. What the user has set stays."""
-    # OpenMP threads that spin at barriers are a fifth faster on idle cores, and ten times slower as
-    # soon as anything else wants one of them (docs/design/process-split.md).
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    # Their progress bars would garble ours; their warnings stay.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "warning")
-
-
-def _keep_progress_bars_from_semaphores() -> None:
-    """tqdm's default lock is a system semaphore, which a killed process leaves behind."""
-    from tqdm import tqdm
-
-    tqdm.set_lock(threading.RLock())
