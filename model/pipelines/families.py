@@ -357,6 +357,7 @@ FAMILIES: Final = (
             "fps": 8.0,
             "max_sequence_length": 226,
         },
+        branches=Branches.TOGETHER,
         alignment=16,
         frame_step=4,
         latent_frames=2,
