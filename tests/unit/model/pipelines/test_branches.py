@@ -203,12 +203,19 @@ def test_w21_a_request_that_breaks_off_between_two_calls_leaves_nothing(
 
 
 def test_w21_what_is_compiled_is_a_ranks_whole_call_and_nothing_else() -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
     torch._dynamo.reset()
     denoiser, other = Denoiser(), Other(Denoiser())
-    denoiser.compile(backend="eager", fullgraph=True)
+    denoiser.compile(backend=backend, fullgraph=True)
     divide([SimpleNamespace(unet=denoiser)], Branches.TOGETHER, other).begin(GUIDED)
     for _ in range(2):
         (output,) = denoiser(batch(1, 2), 0, text=batch(3, 4))
         assert output.flatten().tolist() == [4, 6]
+    assert len(graphs) == 1
     assert denoiser.seen == [1, 1]
     torch._dynamo.reset()

@@ -297,6 +297,18 @@ def test_w11_what_was_asked_for_is_not_capped(described: Any) -> None:
 # -- W15, W16: inputs ----------------------------------------------------------------------------
 
 
+def test_w14_with_cfg_parallel_every_planned_request_is_guided(described: Any) -> None:
+    """And an empty negative prompt is filled in where the second pass needs one."""
+    divided = Settings(cfg_parallel=True)
+    qwen = {"pipeline": "QwenImagePipeline", "true_cfg_scale": 4.0}
+    (planned,) = build_plan(described(**qwen), Settings())
+    assert not planned.cfg
+    (planned,) = build_plan(described(**qwen), divided)
+    assert (planned.cfg, planned.shape.cfg, planned.negative_prompts) == (True, True, (" ",))
+    with pytest.raises(InvalidSettings, match="cfg_parallel: QwenImagePipeline draws in one pass"):
+        build_plan(described(**{**qwen, "true_cfg_scale": 1.0}), divided)
+
+
 def test_w15_a_class_that_does_both_is_warmed_with_and_without_a_picture(described: Any) -> None:
     with_picture, without = build_plan(described(I2I, T2I, own_tasks=2), Settings())
     assert (with_picture.task, len(with_picture.images)) == (I2I, 1)
