@@ -101,6 +101,14 @@ def test_w14_a_model_whose_requests_are_guided_is_taken(description: ModelDescri
     check_guided(replace(flux, defaults=replace(flux.defaults, true_cfg_scale=2.0)), {})
 
 
+def test_w21_a_guided_model_of_no_family_is_refused_by_its_description(
+    description: ModelDescription,
+) -> None:
+    """As ``python -m model plan`` knows it."""
+    with pytest.raises(ModelNotLoadable, match="SanaPipeline: the class is in no table"):
+        check_guided(replace(description, pipeline="SanaPipeline"), {})
+
+
 def test_w14_a_distilled_model_is_refused_with_the_reason(description: ModelDescription) -> None:
     with pytest.raises(InvalidSettings) as caught:
         check_guided(true_scale(description, "FluxPipeline"), {})
