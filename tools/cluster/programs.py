@@ -4,9 +4,10 @@
 cluster. Those of the node are in ``node.programs``.
 """
 
-from . import kserve
+from . import audit, kserve
 from .node.programs import NODE_PROGRAMS
 from .program import Program
+
 
 ETCD = Program(
     name="etcd",
@@ -60,6 +61,12 @@ API_SERVER = Program(
         "service-account-signing-key-file": "{folder}/service-account.key",
         "service-cluster-ip-range": "{services}",
         "allow-privileged": "true",
+        "audit-policy-file": f"{{folder}}/{audit.POLICY_NAME}",
+        "audit-log-path": f"{{folder}}/{audit.LOG_NAME}",
+        # What is not answered yet is not in the log: whoever has the answer finds it there.
+        "audit-log-mode": "blocking",
+        "audit-log-maxsize": "100",
+        "audit-log-maxbackup": "1",
         "profiling": "false",
     },
     node_flags={
@@ -71,6 +78,7 @@ API_SERVER = Program(
         "kubelet-preferred-address-types": "InternalIP",
     },
     health="https://{address}:{apiserver}/readyz",
+    prepare=audit.write_policy,
 )
 
 CONTROLLER_MANAGER = Program(
