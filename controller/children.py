@@ -3,12 +3,13 @@ leave alone what is somebody else's (C07, C08).
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from .api.base import Object
 from .api.kinds import BY_NAME, Kind
 from .cluster import ApiError, Cluster, Conflict, Forbidden, NotFound, Refused, Unreachable
 from .difference import must_apply
+from .errors import ControllerError
 from .logs import get_logger
 from .metrics import Metrics
 from .observed import Observed, ServiceKey
@@ -16,8 +17,16 @@ from .reasons import Finding
 
 log = get_logger(__name__)
 
-# Errors that stay until somebody does something; others are tried again without a word.
-LASTING: Final = (Conflict, Forbidden, Refused)
+
+class Foreign(ControllerError):
+    """An object of the name that we need, and not ours."""
+
+    reason: ClassVar[str] = "Conflict"
+
+
+# Errors that stay until somebody does something. A conflict that the API server tells of is none:
+# somebody else was faster, and the next attempt may succeed.
+LASTING: Final = (Foreign, Forbidden, Refused)
 
 
 class Children:
@@ -46,8 +55,8 @@ class Children:
                 trouble.append(_missing(body, error))
             except LASTING as error:
                 trouble.append(Finding(error.reason, str(error)))
-            except Unreachable as error:
-                if not error.answered:
+            except (Conflict, Unreachable) as error:
+                if isinstance(error, Unreachable) and not error.answered:
                     raise
                 trouble.append(Finding("Retrying", str(error)))
         if not trouble:  # else something may be missing that the old children still stand for
@@ -68,7 +77,11 @@ class Children:
             if not must_apply(body, live):
                 self._observed.put(kind, live)
                 return 0
-        applied = await self._cluster.apply(kind, body)
+        try:
+            applied = await self._cluster.apply(kind, body)
+        except Unreachable:
+            self._observed.remove(kind, body)  # it may have been written: look before the next one
+            raise
         return self._written(key, kind, applied, new=live is None)
 
     def _written(self, key: ServiceKey, kind: Kind, applied: Object, *, new: bool) -> int:
@@ -109,10 +122,9 @@ def _check_owner(live: Object, kind: Kind, uid: str) -> None:
     if owner.get("uid") == uid:
         return
     whose = f"{owner['kind']} {owner['name']}" if owner else "nobody, so it was made by hand"
-    raise Conflict(
+    raise Foreign(
         f"{kind.name} {live['metadata']['name']} exists and belongs to {whose}; delete or rename "
-        "it, or give this service another name",
-        409,
+        "it, or give this service another name"
     )
 
 

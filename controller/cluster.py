@@ -4,7 +4,7 @@ failed is one of the errors below.
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
@@ -62,6 +62,12 @@ class Refused(ApiError):
     reason = "Refused"
 
 
+class NotLeading(ApiError):
+    """It was not sent: another operator may lead by now."""
+
+    reason = "NotLeading"
+
+
 class Unreachable(ApiError):
     """No answer, or one that says to try again. ``answered``: it works, and failed at this."""
 
@@ -108,10 +114,13 @@ async def connected(kubeconfig: str | None) -> AsyncIterator["Cluster"]:
 
 
 class Cluster:
-    """Counts nothing and retries nothing: its callers do."""
+    """Counts nothing and retries nothing: its callers do. ``may_write`` is asked before each write
+    but those of a lease, in the same breath.
+    """
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
+        self.may_write: Callable[[], bool] = lambda: True
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """The object, or None.
@@ -177,7 +186,7 @@ class Cluster:
 
     async def _apply(self, kind: Kind, body: Object) -> Object:
         metadata = body["metadata"]
-        return await self._call(
+        return await self._write(
             "PATCH",
             kind.path(metadata["namespace"], metadata["name"]),
             query={"fieldManager": names.FIELD_MANAGER, "force": "true"},
@@ -185,9 +194,9 @@ class Cluster:
             content_type=APPLY,
         )
 
-    async def create(self, kind: Kind, body: Object) -> Object:
+    async def post(self, kind: Kind, body: Object) -> Object:
         """Make an object that is not there yet; the object as it was stored."""
-        return await self._call("POST", kind.path(body["metadata"]["namespace"]), body=body)
+        return await self._write("POST", kind.path(body["metadata"]["namespace"]), body=body)
 
     async def delete(self, kind: Kind, body: Object) -> None:
         """Delete this very object, and not another of its name."""
@@ -195,7 +204,7 @@ class Cluster:
         precondition = {"preconditions": {"uid": metadata["uid"]}}
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         try:
-            await self._call(
+            await self._write(
                 "DELETE",
                 kind.path(metadata["namespace"], metadata["name"]),
                 body={**options, **precondition},
@@ -205,7 +214,7 @@ class Cluster:
 
     async def write_status(self, namespace: str, name: str, uid: str, status: Object) -> Object:
         """Replace what changed of the status. Of another object with this name, it is refused."""
-        return await self._call(
+        return await self._write(
             "PATCH",
             SERVICE.path(namespace, name, "status"),
             query={"fieldManager": names.FIELD_MANAGER},
@@ -214,7 +223,7 @@ class Cluster:
         )
 
     async def post_event(self, namespace: str, event: Object) -> None:
-        await self._call("POST", EVENT.path(namespace), body=event)
+        await self._write("POST", EVENT.path(namespace), body=event)
 
     async def write_lease(self, lease: Object, *, new: bool) -> Object:
         """Raises:
@@ -225,6 +234,11 @@ class Cluster:
             return await self._call("POST", LEASE.path(metadata["namespace"]), body=lease)
         path = LEASE.path(metadata["namespace"], metadata["name"])
         return await self._call("PUT", path, body=lease)
+
+    async def _write(self, method: str, path: str, **given: Any) -> Object:
+        if not self.may_write():
+            raise NotLeading(f"{method} {path}: the lease was not renewed in time", 0)
+        return await self._call(method, path, **given)
 
     async def _call(
         self,

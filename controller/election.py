@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import inf
 
 from .api.base import Object
 from .api.kinds import LEASE
@@ -77,6 +78,13 @@ class Election:
     terms: Terms = field(default_factory=Terms)
     clock: Callable[[], float] = lambda: asyncio.get_running_loop().time()
     _seen: Seen = field(default_factory=Seen)
+    _renewed: float = -inf
+
+    def holds(self) -> bool:
+        """Whether nobody else can have begun. A process that was stopped for a while (a node that
+        swaps, a machine that is moved) does not know yet that another one leads; its clock does.
+        """
+        return self.clock() - self._renewed < self.terms.give_up
 
     async def win(self) -> None:
         """Return once we lead."""
@@ -89,11 +97,8 @@ class Election:
         """Renew, and return when we lead no more: another one has the lease, or it could not be
         renewed for too long.
         """
-        renewed = self.clock()
-        while self.clock() - renewed < self.terms.give_up:
-            started = self.clock()
+        while self.holds():
             if await self._try():
-                renewed = started
                 await asyncio.sleep(self.terms.renew)
             elif self._seen.holder not in ("", self.me):
                 break
@@ -113,6 +118,7 @@ class Election:
 
     async def _try(self) -> bool:
         """Whether we lead now."""
+        started = self.clock()
         try:
             async with asyncio.timeout(self.terms.give_up / 2):
                 self._seen.look(
@@ -124,6 +130,7 @@ class Election:
                 wanted = self._record(holder=self.me)
                 answer = await self.cluster.write_lease(wanted, new=move is Move.CREATE)
                 self._seen.look(answer, self.clock())
+                self._renewed = started
                 return True
         except Conflict:
             return False  # another one was faster

@@ -4,7 +4,7 @@ Only ``on.event`` is used, which leaves no finalizer and no annotation on anythi
 retried, which it need not be: the queue is).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import kopf
@@ -18,6 +18,19 @@ from .observed import Observed, ServiceKey
 # Between an object's event and the end of the task that waits for its next one.
 IDLE_SECONDS: Final = 0.5
 UNUSED_FINALIZER: Final = "kiln.dev/unused"
+FIRST_PAUSES: Final = (0.5, 1.0, 2.0)
+LONGEST_PAUSE: Final = 5.0
+
+
+class Patience:
+    """Seconds before each further attempt of a request, without an end: a watch that gives up is
+    not begun again. The last one is short, because a watch that sleeps hears nothing.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        yield from FIRST_PAUSES
+        while True:
+            yield LONGEST_PAUSE
 
 
 def registry(observed: Observed, enqueue: Callable[[ServiceKey], None]) -> kopf.OperatorRegistry:
@@ -62,6 +75,9 @@ def settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     made.networking.request_timeout = 30
     made.networking.connect_timeout = 10
     made.networking.enforce_retry_after = True
+    made.networking.error_backoffs = Patience()
+    # It kills the process so long after kopf has ended; but kopf is started anew (see watches).
+    made.process.ultimate_exiting_timeout = None
     made.watching.server_timeout = 300
     # Else all objects would be there at once, and a task for each, which no process gives back.
     made.watching.chunk_size = PAGE

@@ -10,14 +10,11 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-import kopf
 from aiohttp import web
 
-from .cluster import ApiError, Cluster, Unreachable, connected
+from .cluster import ApiError, Cluster, connected
 from .election import Election
 from .errors import ControllerError
-from .handlers import registry
-from .handlers import settings as kopf_settings
 from .health import Vital, application
 from .inquiry import Inquiry
 from .logs import configure_logs, get_logger
@@ -26,11 +23,12 @@ from .observed import Observed, ServiceKey
 from .reconciler import Reconciler
 from .resync import Resync
 from .settings import Settings, identity
+from .watches import watch
 from .work_queue import WorkQueue
 
 log = get_logger(__name__)
 
-FIRST_READ_RETRY: Final = 2.0
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class LeadershipLost(ControllerError):
@@ -67,13 +65,14 @@ class Operator:
         self.reconciler = Reconciler(
             cluster, self.observed, self.metrics, given.image, self.inquiry, given.own_namespace
         )
-        self.resync = Resync(cluster, self.observed, self.metrics, given.namespaces)
+        self.resync = Resync(cluster, self.observed, self.metrics, given.namespaces, self.queue.add)
         self.election = Election(cluster, given.lease_namespace, given.lease_name, identity())
         self.stop = asyncio.Event()
+        if given.leader_elect:
+            cluster.may_write = self.election.holds
 
     async def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
+        self._hear_signals()
         app = application(self.vital, self.metrics, self.observed, lambda: len(self.queue))
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -87,6 +86,10 @@ class Operator:
             await runner.cleanup()
         log.info("stopped")
         return 0
+
+    def _hear_signals(self) -> None:
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self.stop.set)
 
     async def _listen(self, runner: web.AppRunner) -> None:
         site = web.TCPSite(runner, self.given.host, self.given.port)
@@ -138,34 +141,20 @@ class Operator:
 
     async def _read_cluster(self) -> None:
         """Before anything is done, so that nothing is made anew that exists."""
-        while True:
-            try:
-                await self.resync.load()
-                break
-            except Unreachable as error:
-                log.warning("cluster_unreachable", reason=str(error))
-                await asyncio.sleep(error.retry_after or FIRST_READ_RETRY)
+        await self.resync.load()
         self.vital.compared(missed=0)
         for key in self.observed.services:
             self.queue.add(key)
         log.info("cluster_read", services=len(self.observed.services))
 
     async def _watch(self) -> None:
-        clusterwide = not self.given.namespaces
-        await kopf.operator(
-            registry=registry(self.observed, self.queue.add),
-            settings=kopf_settings(clusterwide=clusterwide),
-            standalone=True,
-            clusterwide=clusterwide,
-            namespaces=self.given.namespaces,
-        )
-        self.stop.set()  # kopf handles signals itself, and ends without an error only then
+        await watch(self.observed, self.queue.add, self.given.namespaces, self._hear_signals)
 
     async def _compare_again_and_again(self) -> None:
         while True:
             await asyncio.sleep(self.given.resync)
             try:
-                missed, _ = await self.resync.compare()
+                missed = await self.resync.compare()
             except ApiError as error:
                 log.warning("not_compared", reason=str(error))
                 continue
@@ -189,9 +178,7 @@ class Operator:
         except Exception:  # the boundary of one service: the others go on
             log.exception("reconcile_crashed", service=str(key))
         finally:
-            self.queue.done(key, failed=result == "failed")
-            if again is not None:
-                self.queue.add_later(key, again)
+            self.queue.done(key, failed=result == "failed", again=again)
             self.metrics.reconciles.labels(result).inc()
             self.metrics.reconcile_seconds.observe(time.monotonic() - started)
 

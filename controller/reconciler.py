@@ -11,7 +11,7 @@ from .api.base import Object
 from .api.kinds import INFERENCE_SERVICE, SERVICE
 from .api.status import Status
 from .children import Children
-from .cluster import Cluster, Conflict, NotFound
+from .cluster import Cluster, NotFound
 from .desired.limits import check_names
 from .desired.plan import Plan
 from .desired.render import render
@@ -140,8 +140,8 @@ class Reconciler:
             answer = await self._cluster.write_status(
                 service.namespace, service.name, service.uid, said
             )
-        except (Conflict, NotFound):
-            return 0  # it is gone, or another one has its name: the watch will tell
+        except NotFound:
+            return 0  # it is gone: the watch will tell
         self._observed.put(SERVICE, answer)
         self._metrics.writes.labels("status", SERVICE.name).inc()
         await self._announcer.announce(service, status)

@@ -6,55 +6,68 @@ a deletion while it reconnects, is found out here, and what it missed is taken i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Final
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from .api import names
 from .api.base import Object
 from .api.kinds import SERVICE, WATCHED, Kind
-from .cluster import Cluster, NotFound
+from .cluster import Cluster, NotFound, Unreachable
 from .logs import get_logger
 from .metrics import Metrics
 from .observed import Observed, ServiceKey
 
 log = get_logger(__name__)
 
+T = TypeVar("T")
+
 # A change that is younger than this may still be on its way.
 GRACE_SECONDS: Final = 5.0
+# Of each question of a comparison: one that fails must not make those before it worthless.
+ATTEMPTS: Final = 4
+RETRY_SECONDS: Final = 0.5
 
 
 class Resync:
-    """``namespaces``: those that are served; none means all."""
+    """``namespaces``: those that are served; none means all. ``enqueue`` hears of each service of
+    which something was missed.
+    """
 
     def __init__(
-        self, cluster: Cluster, observed: Observed, metrics: Metrics, namespaces: Sequence[str]
+        self,
+        cluster: Cluster,
+        observed: Observed,
+        metrics: Metrics,
+        namespaces: Sequence[str],
+        enqueue: Callable[[ServiceKey], None],
     ) -> None:
         self._cluster = cluster
         self._observed = observed
         self._metrics = metrics
+        self._enqueue = enqueue
         self._namespaces: Sequence[str | None] = namespaces or (None,)
 
     async def load(self) -> None:
-        """Take in everything."""
+        """Take in everything, however long the API server needs."""
         for kind in WATCHED:
             for namespace in self._namespaces:
                 await self._load(kind, namespace)
 
-    async def compare(self) -> tuple[int, set[ServiceKey]]:
-        """How many changes no watch has told, and of which services. They are known afterwards."""
+    async def compare(self) -> int:
+        """How many changes no watch has told. They are known afterwards."""
         suspects = [each async for each in self._differences()]
         if suspects:
             await asyncio.sleep(GRACE_SECONDS)
-        concerned: set[ServiceKey] = set()
         missed = 0
         for kind, metadata in suspects:
             if self._known_version(kind, metadata) == metadata.get("resourceVersion"):
                 continue
             if key := await self._heal(kind, metadata):
-                concerned.add(key)
+                self._enqueue(key)
+                self._metrics.missed.inc()
                 missed += 1
-        self._metrics.missed.inc(missed)
-        return missed, concerned
+        return missed
 
     async def _differences(self) -> AsyncIterator[tuple[Kind, Object]]:
         """Objects that are not as they are known: newer, unknown, or gone."""
@@ -91,30 +104,37 @@ class Resync:
 
     async def _heal(self, kind: Kind, metadata: Object) -> ServiceKey | None:
         """Look once more, at the object itself; None where nothing had been missed after all."""
-        live = await self._cluster.get(kind, metadata["namespace"], metadata["name"])
+        namespace, name = metadata["namespace"], metadata["name"]
+        live = await _patiently(lambda: self._cluster.get(kind, namespace, name), ATTEMPTS)
         known = next(self._of(kind, metadata), None)
         if live is None:
             if known is None:
                 return None
-            log.warning("missed_deletion", kind=kind.name, name=metadata["name"])
+            log.warning("missed_deletion", kind=kind.name, name=name)
             return self._observed.remove(kind, known)
         if known and known["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]:
             return None
-        log.warning("missed_change", kind=kind.name, name=metadata["name"])
+        log.warning("missed_change", kind=kind.name, name=name)
         return self._observed.put(kind, live)
 
     async def _load(self, kind: Kind, namespace: str | None) -> None:
         try:
-            async for page in self._cluster.pages(kind, namespace, _selector(kind)):
-                for body in page:
-                    self._observed.put(kind, body)
+            await _patiently(lambda: self._read(kind, namespace), None)
         except NotFound:
             if not kind.optional:
                 raise
 
+    async def _read(self, kind: Kind, namespace: str | None) -> None:
+        async for page in self._cluster.pages(kind, namespace, _selector(kind)):
+            for body in page:
+                self._observed.put(kind, body)
+
     async def _metadata(self, kind: Kind, namespace: str | None) -> list[Object]:
+        selector = _selector(kind)
         try:
-            return await self._cluster.metadata(kind, namespace, _selector(kind))
+            return await _patiently(
+                lambda: self._cluster.metadata(kind, namespace, selector), ATTEMPTS
+            )
         except NotFound:
             if not kind.optional:
                 raise
@@ -123,3 +143,16 @@ class Resync:
 
 def _selector(kind: Kind) -> str:
     return "" if kind is SERVICE else names.SERVICE_LABEL
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], attempts: int | None) -> T:
+    """``attempts``: None is without an end."""
+    for attempt in itertools.count(1):
+        try:
+            return await ask()
+        except Unreachable as error:
+            if attempt == attempts:
+                raise
+            log.warning("asked_in_vain", reason=str(error))
+            await asyncio.sleep(error.retry_after or RETRY_SECONDS)
+    raise AssertionError("a count has no end")

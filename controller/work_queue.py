@@ -66,14 +66,18 @@ class WorkQueue(Generic[Key]):
         self._working.add(key)
         return key
 
-    def done(self, key: Key, *, failed: bool) -> None:
-        """Give ``key`` back. After a failure it comes again, later than the last time."""
+    def done(self, key: Key, *, failed: bool, again: float | None = None) -> None:
+        """Give ``key`` back. After a failure it comes again, later than the last time. ``again``:
+        seconds after which it comes; after a failure, before which it does not.
+        """
         self._working.discard(key)
         if failed:
             self._failures[key] = self._failures.get(key, 0) + 1
-            self.add_later(key, backoff(self._failures[key]))
+            self.add_later(key, max(backoff(self._failures[key]), again or 0.0))
         else:
             self._failures.pop(key, None)
+            if again is not None:
+                self.add_later(key, again)
         if key in self._again:
             self._again.discard(key)
             if not failed:  # else its delay stands: the same failure would come at once
