@@ -111,10 +111,11 @@ class Election:
         if self._seen.record is None or self._seen.move(self.me, 0, 0) is not Move.RENEW:
             return
         try:
-            await self.cluster.write_lease(self._record(holder=""), new=False)
+            async with asyncio.timeout(self.terms.give_up / 2):
+                await self.cluster.write_lease(self._record(holder=""), new=False)
             log.info("resigned", identity=self.me)
-        except ApiError as error:
-            log.warning("not_resigned", reason=str(error))
+        except (ApiError, TimeoutError) as error:
+            log.warning("not_resigned", reason=str(error) or "no answer in time")
 
     async def _try(self) -> bool:
         """Whether we lead now."""

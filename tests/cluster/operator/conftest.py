@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.cluster.conftest import Cluster, established
-from tests.cluster.support.audit import Audit
+from tests.cluster.support.audit import Audit, Writes
 from tests.cluster.support.kubectl import Kubectl, Refused
 from tests.cluster.support.operator import OperatorProcess
 from tests.cluster.support.services import Services
@@ -93,13 +93,17 @@ def start(
     record = Audit.of(cluster.folder, user_name(kubectl)) if cluster.folder else None
 
     def make(
-        *flags: str, leads: bool = True, everywhere: bool = False, user: Kubectl = account
+        *flags: str,
+        leads: bool = True,
+        everywhere: bool = False,
+        user: Kubectl = account,
+        skew: float = 0,
     ) -> OperatorProcess:
         log = tmp_path / f"operator-{len(started)}.log"
         words = ("--lease-namespace", kubectl.namespace)
         if not everywhere:
             words += ("--namespaces", kubectl.namespace)
-        process = OperatorProcess(user.kubeconfig, log, *words, *flags)
+        process = OperatorProcess(user.kubeconfig, log, *words, *flags, skew=skew)
         started.append(process)
         process.wait(leads=leads)
         return process
@@ -120,6 +124,19 @@ def start(
 def operator(start: Start) -> OperatorProcess:
     """One that leads."""
     return start()
+
+
+def settled(operator: OperatorProcess, audit: Audit, services: int = 3) -> Writes:
+    """What was written in all, once two comparisons have led to nothing more."""
+
+    def still() -> tuple[Writes] | None:
+        before, rounds = audit.writes(), operator.reconciles()
+        enough = rounds + 2 * services
+        wait_until(lambda: operator.reconciles() >= enough, "two rounds", 60)
+        return (before,) if audit.writes() == before else None
+
+    (found,) = wait_until(still, "the operator writes nothing any more", 90)
+    return found
 
 
 def user_name(kubectl: Kubectl) -> str:

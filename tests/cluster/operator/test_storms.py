@@ -5,7 +5,6 @@ What is written is counted by the API server itself, in its audit log.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +12,11 @@ import pytest
 
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.kubectl import Kubectl
-from tests.cluster.support.operator import OperatorProcess
 from tests.cluster.support.proxy import Answer, Broken, Call, Fault, Lost, Proxy
 from tests.cluster.support.services import Services
 from tests.integration.support.server import wait_until
 
-from .conftest import Start
+from .conftest import Start, settled
 
 WRITES = (
     Answer(409),
@@ -69,18 +67,6 @@ def astray(proxy: Proxy, account: Kubectl, tmp_path: Path) -> Kubectl:
     return proxy.user(account, tmp_path / "proxy.kubeconfig")
 
 
-def quiet(operator: OperatorProcess, audit: Audit) -> Counter[tuple[str, str]]:
-    """What was written in all, once two comparisons have led to nothing more."""
-
-    def still() -> tuple[Counter[tuple[str, str]]] | None:
-        before, rounds = audit.writes(), operator.reconciles()
-        wait_until(lambda: operator.reconciles() >= rounds + 2 * len(NAMES), "two rounds", 60)
-        return (before,) if audit.writes() == before else None
-
-    (found,) = wait_until(still, "the operator writes nothing any more", 90)
-    return found
-
-
 def test_c10_a_storm_of_errors_is_outlived_and_nothing_is_written_twice(
     services: Services, proxy: Proxy, astray: Kubectl, audit: Audit, start: Start
 ) -> None:
@@ -98,7 +84,7 @@ def test_c10_a_storm_of_errors_is_outlived_and_nothing_is_written_twice(
     for name in NAMES:
         services.pods(name, count=2)
         services.until(name, "Pulling")
-    written = quiet(operator, audit)
+    written = settled(operator, audit)
     for name in NAMES:
         assert written["deployments", name] == 2, "when it was made, and when its spec changed"
         assert written["services", name] == written["networkpolicies", name] == 1
@@ -118,3 +104,59 @@ def test_c10_watches_that_end_in_any_way_are_begun_anew(
     services.until("fox", "Pulling")
     kubectl.run("delete", "service", "fox")
     kubectl.appearing("service", "fox")
+
+
+def test_c10_watches_that_stall_are_noticed_and_what_they_hide_is_found(
+    kubectl: Kubectl, services: Services, proxy: Proxy, astray: Kubectl, start: Start
+) -> None:
+    """No byte comes, and the connection stays open."""
+    operator = start("--resync", "1", user=astray)
+    services.apply("fox")
+    services.until("fox", "Pulling")
+    assert operator.ask("/healthz") == (200, "ok")
+    proxy.hold = lambda call: call.watch
+    kubectl.run("delete", "service", "fox")
+    kubectl.appearing("service", "fox")
+    rounds = itertools.count()
+
+    def unhealthy() -> bool:
+        kubectl.run("annotate", "service", "fox", f"round={next(rounds)}", "--overwrite")
+        status, text = operator.ask("/healthz")
+        return status == 503 and "the watches missed changes" in text
+
+    wait_until(unhealthy, "the process asks to be restarted", 60)
+    proxy.hold = lambda call: False
+    wait_until(lambda: operator.ask("/healthz") == (200, "ok"), "healthy again", 60)
+
+
+def test_c10_a_leader_that_was_stopped_for_a_while_writes_nothing_when_it_goes_on(
+    kubectl: Kubectl, services: Services, proxy: Proxy, astray: Kubectl, start: Start
+) -> None:
+    """As on a node that hangs, with the worst luck: it was just asking for its lease, and the new
+    spec has not reached it, but that its Deployment was changed.
+    """
+    first = start(user=astray)
+    second = start(leads=False)
+    services.apply("fox")
+    services.until("fox", "Pulling")
+    asked: list[Call] = []
+
+    def hold(call: Call) -> bool:
+        if "/leases" in call.path:
+            asked.append(call)
+            return True
+        return call.watch and call.path.endswith("/diffusionservices")
+
+    proxy.hold = hold
+    wait_until(lambda: asked, "it asks for its lease", 30)
+    first.suspend()
+    second.wait_for("cluster_read", 30)
+    services.apply("fox", replicas=3)
+    services.pods("fox", count=3)
+
+    passed = len(proxy.passed)
+    first.resume()
+    first.wait_for("reconcile_failed")
+    assert first.process.wait(30) == 4
+    assert not [call for call in proxy.passed[passed:] if call.writes]
+    assert kubectl.get("deployment", "fox")["spec"]["replicas"] == 3

@@ -10,6 +10,7 @@ from typing import Any
 from tools.cluster.audit import LOG_NAME
 
 READS = ("get", "list", "watch")
+Writes = Counter[tuple[str, str]]
 DECISION = "authorization.k8s.io/decision"
 
 
@@ -53,7 +54,7 @@ class Audit:
             if found["user"]["username"] == self.user:
                 yield _request(found)
 
-    def writes(self, but: tuple[str, ...] = ("leases", "events")) -> Counter[tuple[str, str]]:
+    def writes(self, but: tuple[str, ...] = ("leases", "events")) -> Writes:
         """How often each object was written, without those of resources that always are."""
         return Counter(
             each.object for each in self.requests() if each.wrote and each.object[0] not in but

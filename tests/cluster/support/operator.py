@@ -22,16 +22,19 @@ NO_RIGHT = 'User "system:serviceaccount'
 
 
 class OperatorProcess:
-    """Its log is read as it writes it. ``excused``: from its complaints."""
+    """Its log is read as it writes it. ``skew``: seconds by which its clock is wrong. ``excused``:
+    from its complaints.
+    """
 
-    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, *flags: str, skew: float = 0) -> None:
         self.log = log
         self.excused = False
         environment = {k: v for k, v in os.environ.items() if k != "KUBECONFIG"}
+        program = ("tests.cluster.support.skewed", str(skew)) if skew else ("controller",)
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "controller", "run", "--port", "0"),
+                    *(sys.executable, "-m", *program, "run", "--port", "0"),
                     *("--host", "127.0.0.1", "--kubeconfig", str(kubeconfig)),
                     *("--log-format", "json", "--image", IMAGE, *flags),
                 ],
