@@ -8,7 +8,8 @@ import pytest
 import yaml
 from aiohttp import web
 
-from controller.api.kinds import DEPLOYMENT, INFERENCE_SERVICE
+from controller.api.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE
+from controller.api.status import Status
 from controller.children import Children
 from controller.cluster import (
     NO_VERSION,
@@ -17,6 +18,7 @@ from controller.cluster import (
     Conflict,
     Forbidden,
     NotFound,
+    NotLeading,
     Refused,
     Unreachable,
     connected,
@@ -24,6 +26,10 @@ from controller.cluster import (
 from controller.errors import BadInput
 from controller.metrics import Metrics
 from controller.observed import Observed, ServiceKey
+from controller.reconciler import Reconciler
+from controller.service import Service
+
+from .conftest import body_of
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 Server = tuple[Cluster, list[Answer]]
@@ -235,3 +241,68 @@ async def test_c07_an_object_of_another_owner_is_not_written(server: Server) -> 
     trouble, writes = await children(cluster).bring_about(KEY, "1", [BODY])
     assert (trouble[0].reason, writes) == ("Conflict", 0)
     assert "belongs to Deployer x" in trouble[0].message
+
+
+async def test_c10_a_conflict_that_the_server_tells_of_is_tried_again(server: Server) -> None:
+    cluster, answers = server
+    absent = says(404, {"details": {"name": "fox"}})
+    answers[:] = [absent, says(409, {"message": "the object has been modified"})]
+    trouble, _ = await children(cluster).bring_about(KEY, "1", [BODY])
+    assert trouble[0].reason == "Retrying", "Conflict says that somebody must do something"
+
+
+async def test_c10_a_conflict_over_the_status_is_an_error_that_is_tried_again(
+    server: Server,
+) -> None:
+    cluster, answers = server
+    answers.append(says(409, {"message": "the object has been modified"}))
+    body = body_of({"model": {"uri": "embedded://"}})
+    observed = Observed()
+    key = observed.put(SERVICE, body)
+    assert key
+    reconciler = Reconciler(cluster, observed, Metrics(), "kiln-model:1")
+    with pytest.raises(Conflict):
+        await reconciler._say(Service.read(body), Status(phase="Ready"))
+
+
+async def test_c10_what_may_have_been_written_is_looked_at_before_it_is_written_again(
+    server: Server,
+) -> None:
+    cluster, answers = server
+    owner = {"kind": "DiffusionService", "name": "fox", "uid": "1", "controller": True}
+    metadata = {**BODY["metadata"], "uid": "3", "ownerReferences": [owner]}  # type: ignore[dict-item]
+    old = {**BODY, "metadata": {**metadata, "resourceVersion": "1"}, "spec": {"replicas": 1}}
+    new = {**BODY, "metadata": metadata, "spec": {"replicas": 2}}
+    observed = Observed()
+    observed.put(DEPLOYMENT, old)
+    several = Children(cluster, observed, Metrics())
+
+    async def lost(request: web.Request) -> web.Response:
+        assert request.method == "PATCH"
+        assert request.transport
+        request.transport.abort()
+        return web.Response()
+
+    answers[:] = [lost]
+    with pytest.raises(Unreachable):
+        await several.bring_about(KEY, "1", [new])
+    answers[:] = [says(200, {**new, "metadata": {**metadata, "resourceVersion": "2"}}), lost]
+    assert await several.bring_about(KEY, "1", [new]) == ((), 0)
+
+
+async def test_c10_nothing_is_sent_by_one_that_may_lead_no_more(server: Server) -> None:
+    cluster, answers = server
+
+    async def never(request: web.Request) -> web.Response:
+        raise AssertionError(request.method)
+
+    answers[:] = [never]
+    cluster.may_write = lambda: False
+    for write in (
+        cluster.apply(DEPLOYMENT, BODY),
+        cluster.delete(DEPLOYMENT, {**BODY, "metadata": {**BODY["metadata"], "uid": "1"}}),  # type: ignore[dict-item]
+        cluster.write_status("art", "fox", "1", {}),
+        cluster.post_event("art", {}),
+    ):
+        with pytest.raises(NotLeading):
+            await write

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from controller.election import Move, Seen, Terms
+from controller.cluster import Cluster
+from controller.election import Election, Move, Seen, Terms
 
 LASTS = Terms().lasts
 
@@ -55,3 +56,31 @@ def test_c10_a_leader_gives_up_before_another_may_begin() -> None:
     assert terms.give_up < terms.lasts
     assert terms.renew < terms.give_up
     assert terms.lasts + terms.retry < 30
+
+
+class Server(Cluster):
+    """An API server that takes every lease; no HTTP."""
+
+    def __init__(self) -> None:
+        self.record: dict[str, Any] | None = None
+
+    async def get(self, *_: Any) -> dict[str, Any] | None:
+        return self.record
+
+    async def write_lease(self, lease: dict[str, Any], *, new: bool) -> dict[str, Any]:
+        self.record = lease
+        return lease
+
+
+async def test_c10_a_leader_holds_the_lease_until_others_could_have_it() -> None:
+    now = 100.0
+    election = Election(Server(), "art", "lease", "me", clock=lambda: now)
+    assert not election.holds(), "not before it has won"
+    await election.win()
+    assert election.holds()
+    now += Terms().give_up - 0.1
+    assert election.holds()
+    now += 0.1
+    assert not election.holds(), "though nobody has told it"
+    await election.win()
+    assert election.holds()

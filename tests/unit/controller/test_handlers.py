@@ -1,9 +1,11 @@
 """What kopf is told to do, and to leave."""
 
+from itertools import islice
+
 import kopf
 
 from controller.cluster import PAGE
-from controller.handlers import settings
+from controller.handlers import LONGEST_PAUSE, settings
 
 BODY = kopf.Body({"metadata": {"annotations": {"a": "b"}}, "spec": {"replicas": 1}})
 
@@ -27,3 +29,16 @@ def test_c07_the_finalizer_of_another_kopf_operator_is_not_taken_off() -> None:
 
 def test_kopf_reads_in_pages_as_well() -> None:
     assert settings(clusterwide=False).watching.chunk_size == PAGE
+
+
+def test_c10_kopf_goes_on_asking_for_as_long_as_an_api_server_fails() -> None:
+    pauses = settings(clusterwide=True).networking.error_backoffs
+    for _ in range(2):  # each request asks for them anew
+        several = list(islice(iter(pauses), 1000))  # type: ignore[arg-type]
+        assert len(several) == 1000
+        assert several == sorted(several)
+        assert several[-1] == LONGEST_PAUSE
+
+
+def test_c10_kopf_does_not_kill_the_process_after_it_has_ended() -> None:
+    assert settings(clusterwide=True).process.ultimate_exiting_timeout is None

@@ -65,6 +65,21 @@ async def test_a_failure_comes_back_after_its_delay_and_not_at_once(
     assert delays == [0.5, 1, 2, 0.5], "a success ends the series"
 
 
+async def test_c10_a_failure_that_asks_for_patience_is_given_it(
+    queue: WorkQueue[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[float] = []
+    monkeypatch.setattr(queue.__class__, "add_later", lambda _, key, wait: delays.append(wait))
+    for again in (7, 0.1, None):
+        queue.add("fox")
+        queue.done(await take(queue), failed=True, again=again)
+    queue.add("fox")
+    queue.done(await take(queue), failed=False, again=5)
+    queue.add("fox")
+    queue.done(await take(queue), failed=False)
+    assert delays == [7, 1, 2, 5], "the longer of what is asked for and what is usual"
+
+
 async def test_a_delayed_key_comes_by_itself(queue: WorkQueue[str]) -> None:
     queue.add_later("fox", 0.01)
     assert len(queue) == 0
