@@ -246,7 +246,8 @@ async def test_c07_an_object_of_another_owner_is_not_written(server: Server) -> 
 async def test_c10_a_conflict_that_the_server_tells_of_is_tried_again(server: Server) -> None:
     cluster, answers = server
     absent = says(404, {"details": {"name": "fox"}})
-    answers[:] = [absent, says(409, {"message": "the object has been modified"})]
+    modified = says(409, {"message": "the object has been modified"})
+    answers[:] = [modified, absent, modified]
     trouble, _ = await children(cluster).bring_about(KEY, "1", [BODY])
     assert trouble[0].reason == "Retrying", "Conflict says that somebody must do something"
 
@@ -286,7 +287,8 @@ async def test_c10_what_may_have_been_written_is_looked_at_before_it_is_written_
     answers[:] = [lost]
     with pytest.raises(Unreachable):
         await several.bring_about(KEY, "1", [new])
-    answers[:] = [says(200, {**new, "metadata": {**metadata, "resourceVersion": "2"}}), lost]
+    seen = {**new, "metadata": {**metadata, "resourceVersion": "2"}}
+    answers[:] = [says(409, {"message": "it exists"}), says(200, seen), lost]
     assert await several.bring_about(KEY, "1", [new]) == ((), 0)
 
 
