@@ -194,7 +194,7 @@ class Cluster:
             content_type=APPLY,
         )
 
-    async def post(self, kind: Kind, body: Object) -> Object:
+    async def create(self, kind: Kind, body: Object) -> Object:
         """Make an object that is not there yet; the object as it was stored."""
         return await self._write("POST", kind.path(body["metadata"]["namespace"]), body=body)
 

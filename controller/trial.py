@@ -90,7 +90,7 @@ class Trial:
 
     async def _work(self, body: Object) -> None:
         async with connected(self.kubeconfig) as cluster:
-            made = await cluster.post(SERVICE, body)
+            made = await cluster.create(SERVICE, body)
             _say(f"{_name(made)}: applied")
             try:
                 service = await self._ready(cluster, made)
