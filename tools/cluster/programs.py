@@ -8,7 +8,6 @@ from . import audit, kserve
 from .node.programs import NODE_PROGRAMS
 from .program import Program
 
-
 ETCD = Program(
     name="etcd",
     family="etcd",
