@@ -24,6 +24,7 @@ from controller.cluster import (
     connected,
 )
 from controller.errors import BadInput
+from controller.inquiry import Inquiry
 from controller.metrics import Metrics
 from controller.observed import Observed, ServiceKey
 from controller.reconciler import Reconciler
@@ -261,7 +262,8 @@ async def test_c10_a_conflict_over_the_status_is_an_error_that_is_tried_again(
     observed = Observed()
     key = observed.put(SERVICE, body)
     assert key
-    reconciler = Reconciler(cluster, observed, Metrics(), "kiln-model:1")
+    inquiry = Inquiry(lambda key: None)
+    reconciler = Reconciler(cluster, observed, Metrics(), "kiln-model:1", inquiry)
     with pytest.raises(Conflict):
         await reconciler._say(Service.read(body), Status(phase="Ready"))
 
