@@ -21,7 +21,7 @@ from .needed import INDEX, needed
 from .patience import FIRST_PAUSE, MOST_FAILURES, patiently
 from .progress import Tally, shown
 from .record import PLACE, Record, has
-from .transfer import PARTS, Transfer, part_of
+from .transfer import PARTS, Transfer, part_of, whole_of
 
 log = get_logger(__name__)
 
@@ -83,6 +83,7 @@ def fetch(
         _check_room(folder, missing)
         _announce(address, listing, wanted, missing)
         _bring_all(source, folder, missing, at_once, first_pause)
+        _put_into_place(folder, missing)
         _forget(folder, known, wanted)
         Record.of(address.text, listing.revision, wanted).write(folder)
         shutil.rmtree(folder / PLACE / PARTS, ignore_errors=True)
@@ -156,13 +157,26 @@ def _bring_all(
             stop.set()
 
 
+def _put_into_place(folder: Path, files: tuple[RemoteFile, ...]) -> None:
+    """All at once, so that who reads the folder meanwhile sees the one revision or the other."""
+    try:
+        for each in files:
+            target = folder / each.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            whole_of(folder, each).replace(target)
+    except OSError as error:
+        raise NoRoom(
+            f"{folder} cannot be written: {error.strerror}; make it writable for this user"
+        ) from error
+
+
 def _is_there(folder: Path, file: RemoteFile, known: Record | None) -> bool:
     return known is not None and known.knows(file) and has(folder, file.path, file.size)
 
 
 def _check_strangers(folder: Path, missing: tuple[RemoteFile, ...], known: Record | None) -> None:
-    """Without a record of ours, what lies there is somebody else's; an earlier run of this one that
-    was broken off has put whole files there, and left their parts' folder.
+    """Without a record of ours, what lies there is somebody else's; unless a run ended just while
+    it put files into their places, which the folder of parts tells.
     """
     if known is not None or (folder / PLACE / PARTS).is_dir():
         return
@@ -175,7 +189,12 @@ def _check_strangers(folder: Path, missing: tuple[RemoteFile, ...], known: Recor
 
 
 def _check_room(folder: Path, missing: tuple[RemoteFile, ...]) -> None:
-    there = sum(part.stat().st_size for each in missing if (part := part_of(folder, each)).exists())
+    there = sum(
+        path.stat().st_size
+        for each in missing
+        for path in (part_of(folder, each), whole_of(folder, each))
+        if path.exists()
+    )
     lacking = _bytes(missing) - there
     free = shutil.disk_usage(folder).free
     if lacking > free:

@@ -1,5 +1,5 @@
-"""One file from its source into its folder: gone on with where an earlier run stopped, checked, and
-put into its place only then.
+"""One file from its source, whole and checked: gone on with where an earlier run stopped, and left
+alone where that had brought it.
 """
 
 import contextlib
@@ -37,23 +37,25 @@ class Transfer:
     first_pause: float = FIRST_PAUSE
 
     def bring(self, file: RemoteFile) -> None:
-        """The file is in its place, or this raises.
+        """The file is at ``whole_of``, or this raises.
 
         Raises:
             StartupError: it cannot be had, cannot be written, or is not what the source lists.
             Stopped: by ``stop``.
         """
+        whole, part = whole_of(self.folder, file), part_of(self.folder, file)
+        if whole.exists():
+            self.came(file.size)
+            return
         digest = self._again_and_again(file, lambda: self.source.digest(file))
-        target, part = self.folder / file.path, part_of(self.folder, file)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             part.parent.mkdir(parents=True, exist_ok=True)
             if not self._complete(file, digest, part) and not self._complete(file, digest, part):
                 raise DownloadCorrupt(
                     f"{file.path}: what arrives has another {_checked_by(digest)} than the source "
                     "lists, twice in a row; upload it again, or look at what stands in between"
                 )
-            part.replace(target)
+            part.replace(whole)
         except OSError as error:
             raise NoRoom(
                 f"{self.folder} cannot take {file.path}: {error.strerror}; give the volume more "
@@ -112,6 +114,11 @@ def part_of(folder: Path, file: RemoteFile) -> Path:
     """
     name = hashlib.sha256(f"{file.path}\n{file.size}\n{file.identity}".encode()).hexdigest()
     return folder / PLACE / PARTS / name
+
+
+def whole_of(folder: Path, file: RemoteFile) -> Path:
+    """Where the file waits, whole and checked, until all of them can be put into their places."""
+    return part_of(folder, file).with_suffix(".whole")
 
 
 def _take_in(part: Path, seen: Hasher | None) -> None:

@@ -29,7 +29,8 @@ class HubServer:
     """``files`` may be changed between two runs; ``commit`` is that of their content.
 
     ``cut``: after so many bytes each download of a large file breaks off. ``held``: there it waits
-    for ``release``. ``spoiled``: so many downloads arrive with another byte. ``refuse``: the status
+    for ``release``. ``spoiled``: so many downloads arrive with another byte. ``lost``: files
+    that the storage fails at. ``refuse``: the status
     and the hub's word for it, for everything.
     """
 
@@ -39,6 +40,7 @@ class HubServer:
     held: int | None = None
     spoiled: int = 0
     refuse: tuple[int, str] | None = None
+    lost: set[str] = field(default_factory=set)
     knows_ranges: bool = True
     sizes: dict[str, int] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
@@ -136,6 +138,9 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             assert parse_qs(urlsplit(self.path).query)["Signature"] == [SIGNATURE]
             wanted = path.removeprefix("/storage/")
             data = next(each for each in hub.files.values() if sha(each) == wanted)
+            if any(hub.files[each] is data for each in hub.lost):
+                self._empty(503, {})
+                return
             if hub.spoiled:
                 hub.spoiled -= 1
                 data = data[:-1] + bytes([data[-1] ^ 1])

@@ -128,6 +128,21 @@ def test_a_run_that_was_killed_is_gone_on_with(hub: HubServer, tmp_path: Path) -
     assert '"file_resumed"' in log
 
 
+def test_files_that_an_earlier_run_brought_do_not_come_again(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    hub.lost = {"vae/diffusion_pytorch_model.safetensors"}
+    address = parse(URI)
+    with pytest.raises(StartupError):
+        fetch(open_source(address, PIPELINE_FOLDER), address, tmp_path, 1, first_pause=0.001)
+    assert not fetched(tmp_path), "nobody sees half a model"
+    hub.lost.clear()
+    hub.asked.clear()
+    bring(tmp_path)
+    assert fetched(tmp_path) == model_files()
+    assert len([each for each in hub.asked if each.path.startswith("/storage/")]) == 1
+
+
 def test_told_to_stop_it_ends_at_once_and_keeps_what_came(hub: HubServer, tmp_path: Path) -> None:
     hub.held = MIB
     running_one = start(URI, str(tmp_path))

@@ -172,7 +172,7 @@ async def test_c05_one_that_cannot_be_asked_becomes_unknown_and_is_asked_less_an
         pods.hold = asyncio.Event()
         pods.inquiry.patience = 0.1
     pods.status = 404 if trouble == "404" else 200
-    pods.text = {"strange": "<html>", "large": "x" * (LARGEST + 1)}.get(trouble, pods.text)
+    pods.text = {"strange": "<html>", "large": pods.text + " " * LARGEST}.get(trouble, pods.text)
     for _ in range(SILENT_AFTER - 1):
         assert pods.follow(server()) == {}, "its port may open a moment late"
         line = pods.inquiry._lines[KEY]["pod-01"]
@@ -203,9 +203,11 @@ async def test_c05_of_many_pods_few_are_asked_and_those_that_start_first(pods: P
     many = [server(each, ready=each > 3) for each in range(1, 60)]
     pods.follow(*many)
     pods.follow(*(server(each) for each in range(60, 90)), key=OTHER)
-    await pods.until(lambda: pods.at_once == AT_ONCE)
+    lines = [each for of in pods.inquiry._lines.values() for each in of.values()]
+    await pods.until(lambda: all(each.asking for each in lines) and pods.at_once >= AT_ONCE)
     pods.hold.set()
-    await pods.until(lambda: len(pods.asked) == 2 * MOST_PODS)
+    await pods.until(lambda: not any(each.asking for each in lines))
+    assert len(pods.asked) == 2 * MOST_PODS
     assert {pods.of(f"127.0.0.{each}") for each in (1, 2, 3)} == {1}
     assert pods.most_at_once == AT_ONCE
 
