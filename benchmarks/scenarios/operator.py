@@ -165,13 +165,15 @@ def _apply_one_by_one(contest: Contest, known: int) -> None:
         contest.ledger.note(apply.format("status"), each.name, status)
 
 
-def _appeared(contest: Contest, each: Contestant, name: str) -> tuple[float, float]:
+def _appeared(
+    contest: Contest, each: Contestant, name: str, seconds: float = SERVICE_SECONDS
+) -> tuple[float, float]:
     """When all its children were there, and when it had a status."""
     sights, key = contest.sightings, each.key(name)
     sights.until(
         lambda: sights.made(key) is not None and sights.told(key) is not None,
         f"{each.name}: children and status of {name}",
-        SERVICE_SECONDS,
+        seconds,
     )
     return sights.made(key) or 0.0, sights.told(key) or 0.0
 
@@ -247,7 +249,7 @@ def _start_again(contest: Contest, known: int) -> None:
             before = each.settled()
             each.apply(late)
             started, seconds = each.start(NEVER)
-            made, _ = _appeared(contest, each, late)
+            made, _ = _appeared(contest, each, late, MANY_SECONDS)
             ready[each.name].append(seconds)
             acted[each.name].append(made - started)
             asked[each.name].append((each.settled(MANY_SECONDS) - before).all)
