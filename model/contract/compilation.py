@@ -36,6 +36,7 @@ class Compilations:
             self.compiles + other.compiles,
             self.recompiles + other.recompiles,
             self.autotunes + other.autotunes,
+            self.eager_calls + other.eager_calls,
         )
 
     def since(self, before: "Compilations") -> "Compilations":
