@@ -3,6 +3,7 @@ Heavy imports stay inside the commands, so that ``--help`` answers at once.
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -149,11 +150,17 @@ def _validate(given: argparse.Namespace) -> int:
 
 
 def _render(given: argparse.Namespace) -> int:
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # into head or less
     from .desired.plan import Target
     from .offline import render_files
 
-    return render_files(given.filename, given.namespace, Target(given.backend), given.image)
+    try:
+        status = render_files(given.filename, given.namespace, Target(given.backend), given.image)
+        sys.stdout.flush()
+    except BrokenPipeError:  # head or less has seen enough
+        # What is left in the buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
 
 
 def _try(given: argparse.Namespace) -> int:

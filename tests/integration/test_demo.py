@@ -1,5 +1,6 @@
 """The README's first command draws a picture, and leaves nothing behind."""
 
+import functools
 import os
 import re
 import signal
@@ -29,6 +30,8 @@ def start(folder: Path, prompt: str) -> subprocess.Popen[str]:
             "PYTHONPATH": str(REPOSITORY),
             "TMPDIR": str(folder),
         },
+        # A job in the background, as a test run may be, ignores interrupts, and so would its child.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,6 +1,7 @@
 """``python -m controller``: what it prints, how it ends, and that it stays light (C15)."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,31 @@ def test_c15_render_takes_the_backend_that_auto_stands_for(
 ) -> None:
     assert main(["render", "-f", str(file), "--backend", "KServe"]) == 0
     assert "kind: InferenceService" in capsys.readouterr().out
+
+
+def test_c15_render_into_a_reader_that_has_seen_enough_ends_quietly(file: Path) -> None:
+    many = [word for _ in range(60) for word in ("-f", str(file))]  # more than a pipe holds
+    process = subprocess.Popen(
+        [sys.executable, "-m", "controller", "render", "--backend", "KServe", *many],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+
+
+def test_c15_render_leaves_the_signals_of_its_process_alone(file: Path) -> None:
+    """Who calls ``main`` would be killed later, by a pipe that has nothing to do with it."""
+    before = signal.getsignal(signal.SIGPIPE)
+    main(["render", "-f", str(file)])
+    assert signal.getsignal(signal.SIGPIPE) is before is signal.SIG_IGN
 
 
 def test_c15_the_backend_of_the_spec_goes_first(
