@@ -85,9 +85,10 @@ def test_c15_render_takes_the_backend_that_auto_stands_for(
 
 
 def test_c15_render_into_a_reader_that_has_seen_enough_ends_quietly(file: Path) -> None:
+    file.write_text(GOOD.replace("spec: {", "spec: {backend: KServe, "), encoding="utf-8")
     many = [word for _ in range(60) for word in ("-f", str(file))]  # more than a pipe holds
     process = subprocess.Popen(
-        [sys.executable, "-m", "controller", "render", "--backend", "KServe", *many],
+        [sys.executable, "-m", "controller", "render", *many],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
