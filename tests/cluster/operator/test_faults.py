@@ -105,21 +105,6 @@ def test_c10_an_api_server_that_restarts_while_it_is_written_to_is_outlived(
         assert written["services", name] <= 1
 
 
-def test_c10_a_change_that_no_watch_told_is_found(
-    kubectl: Kubectl, services: Services, start: Start
-) -> None:
-    """The operator is stopped for a while, as if its watches were dead."""
-    operator = start("--leader-elect", "false", "--resync", "2")
-    services.apply("fox")
-    services.until("fox", "Pulling")
-    operator.suspend()
-    kubectl.run("delete", "service", "fox")
-    kubectl.run("delete", "networkpolicy", "fox")
-    operator.resume()
-    kubectl.appearing("service", "fox")
-    kubectl.appearing("networkpolicy", "fox")
-
-
 def test_c08_the_operator_counts_what_it_does(
     services: Services, operator: OperatorProcess
 ) -> None:
