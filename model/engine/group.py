@@ -27,7 +27,7 @@ class Engine(Protocol):
 
     async def change_adapter(self, adapter: Adapter | None) -> None: ...
 
-    def settle(self, settled: bool) -> None: ...
+    async def settle(self, settled: bool) -> int: ...
 
     async def stop(self) -> None: ...
 
@@ -63,9 +63,8 @@ class EngineGroup:
     async def change_adapter(self, adapter: Adapter | None) -> None:
         await asyncio.gather(*(each.change_adapter(adapter) for each in self._engines))
 
-    def settle(self, settled: bool) -> None:
-        for each in self._engines:
-            each.settle(settled)
+    async def settle(self, settled: bool) -> int:
+        return sum(await asyncio.gather(*(each.settle(settled) for each in self._engines)))
 
     async def stop(self) -> None:
         await asyncio.gather(*(each.stop() for each in self._engines))

@@ -81,7 +81,16 @@ class AdapterChanged:
 class Settle:
     """Warmup is over (``settled``), and nothing compiles from now on; or it begins again."""
 
+    number: int
     settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The engine has settled, or is free again. ``kept``: Python objects that it set aside."""
+
+    number: int
+    kept: int
 
 
 @dataclass(frozen=True, slots=True)

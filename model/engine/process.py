@@ -157,7 +157,7 @@ class EngineProcess:
 
     async def _run(
         self,
-        message: messages.Generate | messages.ChangeAdapter,
+        message: messages.Generate | messages.ChangeAdapter | messages.Settle,
         limit: float | None,
         on_step: Any,
     ) -> Any:
@@ -178,9 +178,18 @@ class EngineProcess:
             del self._running[number]
             self._limit, self._on_step = self._step_timeout, None
 
-    def settle(self, settled: bool) -> None:
-        """Let nothing compile in what is asked for from now on (W40), or let it compile again."""
-        self._send(messages.Settle(settled))
+    async def settle(self, settled: bool) -> int:
+        """Let nothing compile in what is asked for from now on (W40), or let it compile again;
+        nothing must run. Returns how many objects the garbage collector passes over from now on.
+
+        Raises:
+            EngineLost: the engine ended.
+        """
+        if self.lost is not None:
+            raise EngineLost(f"the engine is gone: {self.lost}")
+        message = messages.Settle(next(self._numbers), settled)
+        answer: messages.Settled = await self._run(message, None, None)
+        return answer.kept
 
     async def stop(self) -> None:
         """End the process: politely, then by force. Safe to call at any time, and twice."""
@@ -238,7 +247,7 @@ class EngineProcess:
             case messages.StepDone(_, step, of):
                 if self._on_step:
                     self._on_step(step, of)
-            case messages.Done(number) | messages.AdapterChanged(number):
+            case messages.Done(number) | messages.AdapterChanged(number) | messages.Settled(number):
                 self._settle(number, message)
             case messages.Refused(number, kind, reason):
                 self._settle(number, REFUSALS[kind](reason))

@@ -58,9 +58,8 @@ class RankedEngine:
     async def change_adapter(self, adapter: Adapter | None) -> None:
         await asyncio.gather(*(each.change_adapter(adapter) for each in self._ranks))
 
-    def settle(self, settled: bool) -> None:
-        for each in self._ranks:
-            each.settle(settled)
+    async def settle(self, settled: bool) -> int:
+        return sum(await asyncio.gather(*(each.settle(settled) for each in self._ranks)))
 
     async def stop(self) -> None:
         await asyncio.gather(*(each.stop() for each in self._ranks))

@@ -19,6 +19,7 @@ from ..contract.compilation import Compilations, CompileMode
 from ..errors import GenerationFailed, KilnError
 from ..telemetry.logs import configure_logs, get_logger
 from .caches import point_compilers_to
+from .garbage import set_aside, take_back
 from .libraries import keep_progress_bars_from_semaphores, set_library_environment
 from .memory import free, is_out_of_memory
 from .messages import (
@@ -39,6 +40,7 @@ from .messages import (
     Refusal,
     Refused,
     Settle,
+    Settled,
     StepDone,
     Stop,
 )
@@ -164,8 +166,8 @@ class Worker:
                     self._generate(message)
                 case ChangeAdapter() as message:
                     self._change_adapter(message)
-                case Settle(settled):
-                    self._settle(settled)
+                case Settle() as message:
+                    self._settle(message)
                 case RankLost() as lost:
                     raise lost
                 case Stop():
@@ -213,12 +215,14 @@ class Worker:
         self.prompts.adapter = str(message.adapter or "")
         self.send(AdapterChanged(message.number))
 
-    def _settle(self, settled: bool) -> None:
+    def _settle(self, message: Settle) -> None:
         # Where nothing compiles there is no compiler to tell, and importing it takes a second.
         if self.compiling:
             from ..pipelines.compilation import settle
 
-            settle(settled)
+            settle(message.settled)
+        kept = set_aside() if message.settled else take_back()
+        self.send(Settled(message.number, kept))
 
     def _draw(self, message: Generate) -> Done:
         self._check(message)

@@ -160,7 +160,7 @@ class Monolith:
             async with asyncio.timeout(limit):
                 await self._queue.wait_idle()
                 self.report = self._nothing_proven
-                self._engine.settle(False)
+                await self._engine.settle(False)
                 await self._engine.change_adapter(adapter)
                 self.adapter = adapter
                 await self._warm_again()
@@ -222,7 +222,10 @@ class Monolith:
         except PlanFailed as error:
             self.report = error.report
             self._go_on_or_raise(error)
-        self._engine.settle(True)
+        try:
+            await self._engine.settle(True)
+        except EngineLost as error:
+            raise self._engine.lost or error from error
 
     def _remember(self, report: WarmupReport) -> None:
         self.report = report
@@ -275,7 +278,7 @@ class Monolith:
                 log.warning("first_request_warmup_failed", reason=str(error))
                 return
             self._first_done = True
-            self._engine.settle(True)
+            await self._engine.settle(True)
             seconds = time.monotonic() - started
             shapes = tuple(
                 ShapeReport(copy.shape, each.steps, (seconds,), (each.compiles,), engine=number)

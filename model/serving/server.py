@@ -16,6 +16,7 @@ from ..configuration.resolve import Resolved
 from ..contract.adapter import Adapter
 from ..contract.state import State
 from ..contract.warmup import WarmupMode
+from ..engine.garbage import set_aside
 from ..errors import EngineDied, StartupError
 from ..media.encode import EncodePool
 from ..roles.monolith import Monolith
@@ -143,6 +144,7 @@ class Server:
         """The one place where a server becomes Ready."""
         if self.state.current not in (State.LOADING, State.WARMING):
             return  # told to stop, or failed, in the meantime
+        set_aside()
         if self.settings.warmup_mode is not WarmupMode.SERVER:
             log.warning("not_warmed", mode=str(self.settings.warmup_mode),
                         source=self.serving.role.report.reason)  # fmt: skip

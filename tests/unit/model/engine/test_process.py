@@ -334,11 +334,28 @@ async def test_w40_a_full_disk_in_the_cache_folder_costs_speed_and_no_request(
         generation = await other.process.generate(REQUEST)
         assert np.array_equal(generation.pixels, expected), "as without compiling"
         assert generation.notes == {"not_compiled": "no room for compiled code"}
-        other.process.settle(False)
+        await other.process.settle(False)
         again = await other.process.generate(REQUEST)
         assert again.compiles == 0, "it is not tried again"
         assert again.notes == generation.notes
         assert other.losses == []
+
+
+async def test_once_warm_the_garbage_collector_passes_over_what_the_engine_has() -> None:
+    """Torch and the model are hundreds of thousands of objects: a walk stalls a request."""
+    async with loaded() as engine:
+        kept = await engine.process.settle(True)
+        assert kept > 100_000
+        await engine.process.generate(REQUEST)
+        assert await engine.process.settle(False) == 0, "weights that leave are garbage"
+        assert await engine.process.settle(True) == pytest.approx(kept, rel=0.1)
+
+
+async def test_an_engine_that_ended_cannot_settle() -> None:
+    async with loaded() as engine:
+        os.kill(engine.running.pid, signal.SIGKILL)
+        with pytest.raises(EngineLost):
+            await engine.process.settle(True)
 
 
 # -- the end -------------------------------------------------------------------------------------

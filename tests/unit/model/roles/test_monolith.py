@@ -109,9 +109,12 @@ class FakeEngine:
             prompt_cache=self.prompt_cache,
         )
 
-    def settle(self, settled: bool) -> None:
+    async def settle(self, settled: bool) -> int:
+        if self.lost:
+            raise EngineLost("gone")
         self.settled.append(settled)
         self.happened.append(f"settle {settled}")
+        return 0
 
     async def change_adapter(self, adapter: Adapter | None) -> None:
         if self.failures:
@@ -298,6 +301,21 @@ async def test_defaults_that_cannot_be_drawn_are_a_failed_warmup(open_role: Any)
     role = open_role()
     engine(role).description = replace(MODEL, defaults=replace(MODEL.defaults, width=100))
     with pytest.raises(WarmupFailed, match=r"own defaults cannot be drawn.*width"):
+        await role.load()
+
+
+async def test_w33_an_engine_that_dies_after_its_last_warm_pass_fails_the_start(
+    open_role: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = open_role()
+    died = EngineDied("killed by signal 9")
+
+    async def settle(_: bool) -> int:
+        engine(role).lost = died
+        raise EngineLost("gone")
+
+    monkeypatch.setattr(engine(role), "settle", settle)
+    with pytest.raises(EngineDied, match="signal 9"):
         await role.load()
 
 
