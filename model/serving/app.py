@@ -12,6 +12,7 @@ from ..errors import KilnError, NotReady, PayloadTooLarge
 from ..telemetry.logs import get_logger
 from . import adapter_rest, v1_rest, v2_rest
 from .context import Serving
+from .farewell import Farewell
 
 log = get_logger(__name__)
 
@@ -32,6 +33,7 @@ def create_app(serving: Serving) -> FastAPI:
     async def metrics() -> Response:
         return Response(generate_latest(serving.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
+    app.add_middleware(Farewell, state=serving.state)
     app.add_exception_handler(KilnError, _kiln_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)

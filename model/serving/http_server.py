@@ -6,12 +6,18 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
 from ..errors import PortInUse
 from ..settings import Settings
+
+POLL_SECONDS: Final = 0.02
+# Longer than those before a server keep theirs (nginx and the balancers of the clouds: 60 s): who
+# closes an idle connection first never finds a request on its way.
+KEEP_ALIVE_SECONDS: Final = 75
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -53,6 +59,7 @@ class HttpServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=int(settings.drain_timeout) + 1,
                 ssl_certfile=settings.ssl_certfile,
                 ssl_keyfile=settings.ssl_keyfile,
@@ -64,6 +71,23 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    def refuse_connections(self) -> None:
+        """At once, and before anybody who is connected is told to go: who comes back must find
+        another server. Those who are in stay, also who has been accepted just now, whom asyncio
+        would forget if its server were closed here.
+        """
+        for server in self.servers:
+            for listening in server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+                listening.shutdown(socket.SHUT_RDWR)
+
+    async def deserted(self, seconds: float) -> None:
+        """Return when nobody is connected any more, or after ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.server_state.connections:  # noqa: ASYNC110 - a set, and uvicorn's
+                    await asyncio.sleep(POLL_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

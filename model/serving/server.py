@@ -33,6 +33,9 @@ log = get_logger(__name__)
 
 # After a failure: time for the answers of failed requests to leave.
 FAREWELL_SECONDS: Final = 2.0
+# After a failure: for users of connections that they keep to hear of it, in place of an answer to
+# their next request. Short, because the pod can only start again once it has ended.
+LINGER_SECONDS: Final = 0.5
 
 
 def serve(resolved: Resolved) -> int:
@@ -175,6 +178,7 @@ class Server:
         if state in (State.READY, State.FAILED):
             self._report()
         if state is State.FAILED:
+            self.http.refuse_connections()
             log.error("failed", reason=str(self.state.failure))
             self.failed.set()
 
@@ -220,6 +224,8 @@ class Server:
         if self._change is not None:
             self._change.cancel()
         await self.serving.role.close()
+        if self.state.failure is not None:
+            await self.http.deserted(LINGER_SECONDS)
         await self._close_ports(FAREWELL_SECONDS)
         if not self.rest.done():
             self.http.force_exit = True

@@ -108,6 +108,19 @@ async def test_W30_W34_health_in_every_state(
     assert ready or details["state"] == str(serving.state.current)
 
 
+@pytest.mark.parametrize(("way", "live"), STATES)
+async def test_c16_connections_end_with_the_answers_of_a_server_that_ends(
+    serving: Serving, way: tuple[State, ...], live: bool
+) -> None:
+    """And with no others: whoever keeps one finds it open."""
+    for each in way:
+        serving.state.enter(each)
+    ends = bool(way) and way[-1] in (State.DRAINING, State.FAILED, State.STOPPED)
+    async with client_of(serving) as client:
+        for path in ("/v2", "/v2/health/ready", "/nowhere"):
+            assert (await client.get(path)).headers.get("Connection") == ("close" if ends else None)
+
+
 @pytest.mark.parametrize(
     "path",
     [

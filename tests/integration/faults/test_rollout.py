@@ -1,0 +1,52 @@
+"""C16: pods come and go behind a Service, and its users notice nothing."""
+
+import signal
+from collections.abc import Callable
+
+from model.errors import EngineDied
+from tests.integration.faults.drills import assert_stopped, engine_of
+from tests.integration.support.balancer import Balancer
+from tests.integration.support.load import Load
+from tests.integration.support.server import MODEL, ServerProcess
+
+Start = Callable[..., ServerProcess]
+DELAY = ("--drain-delay", "3")
+
+
+def test_c16_no_request_is_lost_when_a_server_drains(start_server: Start) -> None:
+    """Neither on connections that its users keep, nor over gRPC: while it drains, it sends them
+    away between two requests. The Service learns of its end a moment late.
+    """
+    ends = start_server("--warmup-mode", "off", *DELAY)
+    stays = start_server("--warmup-mode", "off", *DELAY)
+    for each in (ends, stays):
+        each.wait_ready()
+    rest, rpc = Balancer(ends.http_port), Balancer(ends.grpc_port)
+    with rest.open(), rpc.open():
+        load = Load("127.0.0.1", rest.port, rpc.port, MODEL, pictures=False)
+        with load.running(kept=3, fresh=1, calls=3):
+            load.served(2)
+            ends.process.send_signal(signal.SIGTERM)
+            ends.wait_state("draining")
+            rest.behind[:], rpc.behind[:] = [stays.http_port], [stays.grpc_port]
+            assert_stopped(ends)
+            load.served(2)
+    assert not load.failures()
+
+
+def test_c16_a_killed_engine_leaves_no_request_without_an_answer(start_server: Start) -> None:
+    """Those for pictures are told to come again, and nobody's connection ends under a request:
+    what has been sent is answered, and what has not finds the port closed.
+    """
+    server = start_server("--warmup-mode", "off", *DELAY).wait_ready()
+    place = ("127.0.0.1", server.http_port, server.grpc_port, MODEL)
+    pictures, questions = Load(*place), Load(*place, pictures=False)
+    with pictures.running(kept=2, calls=2), questions.running(kept=4, calls=0):
+        pictures.served(1)
+        engine_of(server).kill()
+        assert server.wait_exit() == EngineDied.exit_code
+    told = [each for each in pictures.failures() if each.sent]
+    assert {each.status for each in told} <= {"503", "UNAVAILABLE"}
+    assert told, "the engine held none"
+    assert all(each.retry_after for each in told), told
+    assert not [each for each in questions.failures() if each.sent]
