@@ -26,6 +26,10 @@ PAUSE: Final = 1.0
 IN_ORDER: Final = 5.0
 INSIST: Final = 0.5
 
+# For kopf's own election, which is not ours. Without one it asks for the name of its user, and the
+# user of an image has none.
+IDENTITY: Final[Any] = "kiln-operator"
+
 Tasks = set["asyncio.Task[Any]"]
 
 
@@ -45,6 +49,7 @@ async def watch(
                     registry=registry(observed, enqueue),
                     settings=settings(clusterwide=clusterwide),
                     standalone=True,
+                    identity=IDENTITY,
                     clusterwide=clusterwide,
                     namespaces=namespaces,
                 )

@@ -1,9 +1,14 @@
 """kopf's tasks: all of them are found, and all of them end (C10)."""
 
 import asyncio
+import getpass
 from contextlib import suppress
+from typing import NoReturn
 
-from controller.watches import _end, _remembered
+import pytest
+
+from controller.observed import Observed
+from controller.watches import _end, _remembered, watch
 
 
 async def parent(begin: asyncio.Event, made: list[asyncio.Task[None]]) -> None:
@@ -44,3 +49,19 @@ async def test_c10_a_task_that_mistakes_its_cancellation_is_cancelled_again() ->
         await asyncio.sleep(0)
         await _end((), tasks)
     assert task.cancelled()
+
+
+async def test_c13_the_user_of_the_image_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no line for it in the image's /etc/passwd."""
+
+    def nameless() -> NoReturn:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    watches = asyncio.Event()
+    task = asyncio.create_task(watch(Observed(), lambda key: None, (), watches.set))
+    await asyncio.wait({task, asyncio.create_task(watches.wait())},
+                       return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+    assert watches.is_set(), task.exception()
+    task.cancel()
+    await asyncio.wait({task})
