@@ -67,7 +67,7 @@ def _findings(pod: str, status: Object) -> Iterator[Finding]:
         yield from _of_init_container(pod, each)
     for each in status.get("containerStatuses") or ():
         if each["name"] == SERVER_CONTAINER:
-            yield from _of_server(pod, each)
+            yield from _of_server(pod, each, _condition(status, "Ready"))
     yield Finding("Pulling", f"{pod}: its containers are being created")
 
 
@@ -84,11 +84,16 @@ def _of_init_container(pod: str, container: Object) -> Iterator[Finding]:
         yield Finding("Downloading", f"{pod}: {container['name']} runs")
 
 
-def _of_server(pod: str, container: Object) -> Iterator[Finding]:
+def _of_server(pod: str, container: Object, unready: Object) -> Iterator[Finding]:
+    """``unready``: the pod's condition."""
     state = container.get("state") or {}
     yield from _waiting(pod, state.get("waiting"))
     if "running" in state and container.get("started"):
-        yield Finding("NotServing", f"{pod}: its server was Ready and is not any more")
+        # Before its first readiness probe, it has been unready since before it began to run.
+        since, began = unready.get("lastTransitionTime"), state["running"].get("startedAt")
+        if (since or "") > (began or ""):
+            yield Finding("NotServing", f"{pod}: its server was Ready and is not any more")
+        yield Finding("Loading", f"{pod}: its server has started")
     ended = _ending(container)
     if ended is not None:
         yield _failure(pod, container, ended)

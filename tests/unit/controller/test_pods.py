@@ -7,6 +7,8 @@ import pytest
 from controller.api.names import SPEC_HASH_ANNOTATION
 from controller.pods import read_pod
 
+STARTED_AT = "2026-01-01T00:01:00Z"
+RUNNING = {"state": {"running": {"startedAt": STARTED_AT}}, "started": True}
 LAST = {"exitCode": 6, "reason": "Error", "message": "the engine died"}
 
 
@@ -25,16 +27,9 @@ def pod(container: dict[str, Any], **status: Any) -> dict[str, Any]:
     ("container", "reason"),
     [
         ({"state": {"running": {}}}, "Loading"),
-        ({"state": {"running": {}}, "started": True}, "NotServing"),
-        (
-            {
-                "state": {"running": {}},
-                "started": True,
-                "restartCount": 5,
-                "lastState": {"terminated": LAST},
-            },
-            "NotServing",
-        ),
+        # Its startup probe has passed, and its first readiness probe is still to come.
+        (RUNNING, "Loading"),
+        ({**RUNNING, "restartCount": 5, "lastState": {"terminated": LAST}}, "Loading"),
         (
             {
                 "state": {"running": {}},
@@ -61,6 +56,26 @@ def test_c05_the_state_of_the_server(container: dict[str, Any], reason: str) -> 
     assert found is not None
     assert found.reason == reason
     assert found.message.startswith("fox-1: ")
+
+
+@pytest.mark.parametrize(
+    ("since", "reason"),
+    [
+        # As long as there is the pod, or since its last run ended.
+        ("2026-01-01T00:00:00Z", "Loading"),
+        (STARTED_AT, "Loading"),
+        ("2026-01-01T00:02:00Z", "NotServing"),
+    ],
+)
+@pytest.mark.parametrize("restarts", [0, 5])
+def test_c05_a_server_is_called_lost_only_when_this_run_of_it_was_ready(
+    since: str, reason: str, restarts: int
+) -> None:
+    container = {**RUNNING, "restartCount": restarts, "lastState": {"terminated": LAST}}
+    unready = {"type": "Ready", "status": "False", "lastTransitionTime": since}
+    found = read_pod(pod(container, conditions=[unready]), "new").finding
+    assert found is not None
+    assert found.reason == reason
 
 
 @pytest.mark.parametrize(
