@@ -50,7 +50,6 @@ def configuration(layout: Layout) -> dict[str, Any]:
         "evictionHard": {},
         # Images are ours to import, and to remove.
         "imageGCHighThresholdPercent": 100,
-        "localStorageCapacityIsolation": False,
         "oomScoreAdj": 0,
         # Rules for packets are kube-proxy's here.
         "makeIPTablesUtilChains": False,
