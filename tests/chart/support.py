@@ -51,7 +51,7 @@ class Helm:
     kubeconfig: Path | None = None
     namespace: str = NAMESPACE
 
-    def run(self, *arguments: str, text: str = "") -> str:
+    def run(self, *arguments: str, text: str = "", seconds: float = SECONDS) -> str:
         """What it prints.
 
         Raises:
@@ -60,7 +60,7 @@ class Helm:
         kept = {f"HELM_{each}_HOME": str(self.home) for each in ("CACHE", "CONFIG", "DATA")}
         where = ["--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else []
         command = [str(self.path), *arguments, "--namespace", self.namespace, *where]
-        return run(command, text=text, environment=kept)
+        return run(command, text=text, environment=kept, seconds=seconds)
 
     def template(self, *flags: str, values: Any = None, release: str = RELEASE) -> list[Object]:
         """What the chart makes. ``values`` come after those of the flags."""
@@ -82,7 +82,11 @@ class Helm:
 
 
 def run(
-    command: Sequence[str], *, text: str = "", environment: dict[str, str] | None = None
+    command: Sequence[str],
+    *,
+    text: str = "",
+    environment: dict[str, str] | None = None,
+    seconds: float = SECONDS,
 ) -> str:
     """What a program prints; see ``Program.run``."""
     result = subprocess.run(
@@ -91,7 +95,7 @@ def run(
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
     if result.returncode:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.support import up
+from tests.cluster.support import node, up
 from tests.cluster.support.kubectl import Kubectl
 from tests.conftest import NOT_OURS
 from tests.integration.support.server import wait_until
@@ -25,19 +25,35 @@ from tools.cluster import kubectl as built_kubectl
 from tools.cluster import record as records
 from tools.cluster.build import build_all, find_go, unbuilt
 from tools.cluster.errors import GoMissing
-from tools.cluster.families import FAMILIES, NODE_FAMILIES
+from tools.cluster.families import CHART_FAMILIES, FAMILIES, NODE_FAMILIES
 from tools.cluster.places import running_folder
+from tools.cluster.record import Record
 
 # A first run builds the programs in the first fixture.
 BUILD_SECONDS = 3600
 
 
+# Of a fixture: who asks for it needs the one node that a machine can be.
+NODE = "node_cluster"
+# It ends that node.
+LAST = Path(__file__).parent / "node/test_drills.py"
+HELM = {"helm": CHART_FAMILIES["helm"]}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)
     if "KUBECONFIG" in os.environ or not unbuilt(FAMILIES | NODE_FAMILIES):
         return
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
+
+
+def _turn(item: pytest.Item) -> int:
+    """Those that need the node come last, all of them on the same one."""
+    if NODE not in getattr(item, "fixturenames", ()):
+        return 0
+    return 2 if item.path == LAST else 1
 
 
 def pytest_report_header() -> str:
@@ -103,6 +119,25 @@ def our_cluster(cluster: Cluster) -> Path:
     if cluster.folder is None:
         pytest.skip(NOT_OURS)
     return cluster.folder
+
+
+@pytest.fixture(scope="session")
+def node_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Record, Kubectl]]:
+    """Another one, whose node runs pods; it is gone with all of them after the last test."""
+    node.can_run()
+    folder = tmp_path_factory.mktemp("node")
+    with node.brought_up(folder / "cluster", folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def helm_program() -> Path:
+    try:
+        if unbuilt(HELM):
+            find_go()
+    except GoMissing as missing:
+        pytest.skip(str(missing))
+    return build_all(HELM)["helm"] / "helm"
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,9 @@ from tests.cluster.support.kubectl import Kubectl
 from tests.cluster.support.operator import OperatorProcess
 from tests.cluster.support.services import Services
 from tests.integration.support.server import wait_until
-from tools.cluster.build import build_all, find_go, unbuilt
-from tools.cluster.errors import GoMissing
-from tools.cluster.families import CHART_FAMILIES
 
 ROOT = Path(__file__).parents[3]
 DEFINITION = ROOT / "manifests/crd/diffusionservices.yaml"
-HELM = {"helm": CHART_FAMILIES["helm"]}
 # What the process must not take from the Deployment: it runs on the tests' own machine.
 ELSEWHERE = ("--port", "--log-format")
 Run = Callable[[], OperatorProcess]
@@ -31,16 +27,6 @@ def crd(admin: Kubectl) -> None:
     """DiffusionService is served."""
     admin.run("apply", "--server-side", "--force-conflicts", "-f", str(DEFINITION))
     wait_until(lambda: established(admin, "diffusionservices.kiln.dev"), "it is served")
-
-
-@pytest.fixture(scope="session")
-def helm_program() -> Path:
-    try:
-        if unbuilt(HELM):
-            find_go()
-    except GoMissing as missing:
-        pytest.skip(str(missing))
-    return build_all(HELM)["helm"] / "helm"
 
 
 @pytest.fixture

@@ -1,40 +1,23 @@
-"""One cluster with a node for the tests of a module; it is gone, with all its pods, after them."""
+"""The cluster with a node, which these tests share with all others that need it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.support import node
 from tests.cluster.support.kubectl import Kubectl
 from tools.cluster.record import Record
 
 
 @pytest.fixture(scope="session")
-def node_programs() -> None:
-    """A node can be here, and everything is built."""
-    node.can_run()
-
-
-@pytest.fixture(scope="module")
-def up(
-    node_programs: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Record, Kubectl]]:
-    folder = tmp_path_factory.mktemp("node")
-    with node.brought_up(folder / "cluster", folder) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def record(up: tuple[Record, Kubectl]) -> Record:
+def record(node_cluster: tuple[Record, Kubectl]) -> Record:
     """What runs."""
-    return up[0]
+    return node_cluster[0]
 
 
-@pytest.fixture(scope="module")
-def admin(up: tuple[Record, Kubectl]) -> Kubectl:
+@pytest.fixture(scope="session")
+def admin(node_cluster: tuple[Record, Kubectl]) -> Kubectl:
     """kubectl with every right."""
-    return up[1]
+    return node_cluster[1]
 
 
 @pytest.fixture

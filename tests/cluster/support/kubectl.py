@@ -27,7 +27,7 @@ class Kubectl:
     cache: Path
     namespace: str = "default"
 
-    def run(self, *arguments: str, text: str = "") -> str:
+    def run(self, *arguments: str, text: str = "", seconds: float = SECONDS) -> str:
         """What it prints.
 
         Raises:
@@ -43,7 +43,7 @@ class Kubectl:
             env={**os.environ, "KUBECACHEDIR": str(self.cache)},
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
         )
         if result.returncode:

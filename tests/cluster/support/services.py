@@ -13,10 +13,11 @@ Object = dict[str, Any]
 
 
 class Services:
-    """Of one namespace."""
+    """Of one namespace. ``seconds``: how long anything of theirs may take."""
 
-    def __init__(self, kubectl: Kubectl) -> None:
+    def __init__(self, kubectl: Kubectl, seconds: float = SECONDS) -> None:
         self.kubectl = kubectl
+        self.seconds = seconds
 
     def apply(self, name: str, **spec: Any) -> None:
         """With the Deployment backend, unless the spec says otherwise."""
@@ -53,7 +54,7 @@ class Services:
             return found if ready and ready[0]["reason"] == reason else None
 
         try:
-            return wait_until(so, f"{name} is {reason}", SECONDS)
+            return wait_until(so, f"{name} is {reason}", self.seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}; it is {self.condition(name, 'Ready')}") from error
 
@@ -65,7 +66,7 @@ class Services:
             names = _living(self.kubectl, selector)
             return (names,) if len(names) == count else None
 
-        (names,) = wait_until(found, f"{count} pods of {service} {role}", SECONDS)
+        (names,) = wait_until(found, f"{count} pods of {service} {role}", self.seconds)
         return names
 
     def warm(self, service: str) -> bool:

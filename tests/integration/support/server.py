@@ -69,6 +69,7 @@ class ServerProcess:
         self.http_port, self.grpc_port = free_ports(2)
         self.base_url = f"http://127.0.0.1:{self.http_port}"
         self.grpc_address = f"127.0.0.1:{self.grpc_port}"
+        self.model = MODEL
         self.termination_message = folder / "termination-message"
         self._log_path = folder / "server.log"
         self._terminal = terminal
