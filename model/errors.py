@@ -131,6 +131,66 @@ class OutOfMemory(RequestError):
     grpc_code = "RESOURCE_EXHAUSTED"
 
 
+class BadTransfer(RequestError):
+    """What one role sent to another is not whole, or not what its header says. No client did it."""
+
+    http_status = 502
+    grpc_code = "DATA_LOSS"
+
+
+class WireVersionMismatch(BadTransfer):
+    """The two roles are of versions too far apart."""
+
+    grpc_code = "FAILED_PRECONDITION"
+
+    def __init__(self, theirs: int, ours: str) -> None:
+        super().__init__(
+            f"version: the sender writes version {theirs} of the header between roles, this "
+            f"receiver reads {ours}; roll both to neighbouring releases of Kiln"
+        )
+
+
+class RevisionMismatch(RequestError):
+    """The tensors come from another revision of the model than the one that is loaded."""
+
+    http_status = 502
+    grpc_code = "FAILED_PRECONDITION"
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        super().__init__(
+            f"revision: the tensors come from revision {theirs[:100]!r} of the model, this replica "
+            f"has {ours!r}; roles work together where --model is the same"
+        )
+
+
+class TokenRefused(RequestError):
+    http_status = 401
+    grpc_code = "UNAUTHENTICATED"
+
+
+class ReplicaLost(RequestError):
+    """The replica ended, or its connection, while it held the stage. Another can do it."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+    retry_after = 1.0
+
+
+class ReplicaReplaced(ReplicaLost):
+    """Another process answers at the replica's address, and nothing has proven that it is warm."""
+
+
+class NoReplica(RequestError):
+    """No replica of a role can take the stage now."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class StartupError(KilnError):
     """The server cannot start, or cannot go on: the process ends with ``exit_code`` and the message
     as Kubernetes' termination message.

@@ -21,6 +21,7 @@ from . import (
     rights,
     serving_runtime,
     settings,
+    stages,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield ROOT / "controller/api/crd.json", diffusionservice.crd_json()
     yield FOLDER / "diffusionservice.md", diffusionservice.page()
     yield FOLDER / "diffusionservice.schema.json", diffusionservice.editor_schema()
+    yield from stages.generated()
     yield from _packaging()
 
 

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from model import errors
-from model.errors import KilnError, NotReady, QueueFull, RequestError, StartupError
+from model.errors import KilnError, NoReplica, NotReady, QueueFull, RequestError, StartupError
 
 GRPC_CODES = {code.name for code in grpc.StatusCode}
 OPENAI_TYPES = {
@@ -23,6 +23,9 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "UnknownModel": ("fox", "embedded"),
     "UnknownVersion": ("7", "1"),
     "QueueFull": (64, 1.5),
+    "WireVersionMismatch": (9, "1"),
+    "RevisionMismatch": ("theirs", "ours"),
+    "NoReplica": ("none of the role is ready", 2.0),
     "NotReady": ("the server is warming", 2.0, {"state": "warming"}),
 }
 FIRST_STATUS_OF_A_SERVERS_FAULT = 500
@@ -72,7 +75,9 @@ def test_a_callers_fault_is_never_called_the_servers(kind: type[KilnError]) -> N
         assert kind.grpc_code == "INVALID_ARGUMENT"
 
 
-@pytest.mark.parametrize("kind", [k for k in ALL if not issubclass(k, (QueueFull, NotReady))])
+@pytest.mark.parametrize(
+    "kind", [k for k in ALL if not issubclass(k, (QueueFull, NotReady, NoReplica))]
+)
 def test_a_hint_to_retry_is_given_where_it_can_help(kind: type[KilnError]) -> None:
     hint = an_error(kind).retry_after
     assert hint is None or (hint > 0 and kind.http_status in (429, 503))

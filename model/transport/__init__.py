@@ -1,0 +1,1 @@
+"""Tensors between roles: how they are written, sent and checked, and who gets them."""
