@@ -28,8 +28,8 @@ TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0
 PRINTABLE: Final = re.compile(r"[\x20-\x7e]{1,512}")
 
 CHUNK_BYTES: Final = 1024 * 1024
-# One message: a chunk, or a header.
-MOST_MESSAGE_BYTES: Final = max(CHUNK_BYTES, MOST_HEADER_BYTES) + 1024
+# One message: a header and a chunk.
+MOST_MESSAGE_BYTES: Final = CHUNK_BYTES + MOST_HEADER_BYTES + 1024
 # A peer behind a cut cable says nothing: it counts as gone after this time without an answer.
 KEEPALIVE_MS: Final = 5_000
 NO_COMPRESSION: Final = 0
@@ -128,8 +128,8 @@ def traced(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def chunks(data: bytes) -> Iterator[bytes]:
-    """In messages that flow control can hold back between."""
-    for begin in range(0, len(data), CHUNK_BYTES):
+    """At least one. Between messages, flow control can hold the sender back."""
+    for begin in range(0, max(1, len(data)), CHUNK_BYTES):
         yield data[begin : begin + CHUNK_BYTES]
 
 

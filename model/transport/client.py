@@ -13,7 +13,7 @@ from ..contract.state import State
 from ..errors import BadTransfer, DeadlineExceeded, ReplicaLost
 from . import calling
 from .addresses import Address
-from .calling import EOF, Security, chunks, metadata
+from .calling import CHUNK_BYTES, EOF, Security, chunks, metadata
 from .payload import Arrival, Bounds, Payload, write_header
 from .protocol import NO_TRACE, Description, Identity, OnStep
 from .stages_pb2 import Answered, DescribeRequest, Sent
@@ -96,43 +96,44 @@ class StageClient:
         told = metadata(self._security, payload.header.request_id, instance, trace)
         call = self._run(timeout=seconds, metadata=told)
         try:
-            await _send(call, payload)
+            await self._send(call, payload)
             return await self._receive(call, payload, on_step)
         except grpc.aio.AioRpcError as error:
             raise revived(error, str(self.address)) from error
-        except grpc.aio.UsageError as error:  # the channel was closed
+        except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
+            # The channel was closed, or the call ended while it was sending.
             raise ReplicaLost(f"{self.address}: {error}") from error
         finally:
             call.cancel()
 
+    async def _send(self, call: Any, payload: Payload) -> None:
+        parts = chunks(payload.data)
+        await call.write(Sent(header=write_header(payload.header), chunk=next(parts)))
+        if payload.header.size <= CHUNK_BYTES:
+            return
+        answer = await call.read()
+        if answer is EOF or not answer.accepted:
+            raise BadTransfer(f"{self.address}: an answer came before the payload was there")
+        for each in parts:
+            await call.write(Sent(chunk=each))
+
     async def _receive(self, call: Any, payload: Payload, on_step: OnStep) -> Payload:
         arrival: Arrival | None = None
         async for answer in _answers(call):
-            match answer.WhichOneof("part"):
-                case "progress":
-                    on_step(answer.progress.step, answer.progress.of)
-                case "header" if arrival is None:
-                    arrival = Arrival(answer.header, self._bounds)
-                case "chunk" if arrival is not None:
-                    arrival.add(answer.chunk)
-                case other:
-                    raise BadTransfer(f"{self.address}: {other} came where it has no meaning")
+            if answer.HasField("progress"):
+                on_step(answer.progress.step, answer.progress.of)
+            elif answer.header and arrival is None:
+                arrival = Arrival(answer.header, self._bounds)
+                arrival.add(answer.chunk)
+            elif answer.chunk and not answer.header and arrival is not None:
+                arrival.add(answer.chunk)
+            else:
+                raise BadTransfer(f"{self.address}: an answer came that has no meaning here")
         if arrival is None:
             raise BadTransfer(f"{self.address}: the stream ended without a result")
         if arrival.header.request_id != payload.header.request_id:
             raise BadTransfer(f"{self.address}: request_id: the result is another request's")
         return arrival.complete()
-
-
-async def _send(call: Any, payload: Payload) -> None:
-    """All of it, or as much as the replica wants to have: its reason comes with the answers."""
-    try:
-        await call.write(Sent(header=write_header(payload.header)))
-        for each in chunks(payload.data):
-            await call.write(Sent(chunk=each))
-        await call.done_writing()
-    except asyncio.InvalidStateError:
-        pass  # it has answered: with a refusal
 
 
 async def _answers(call: Any) -> AsyncIterator[Any]:

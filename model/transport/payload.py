@@ -120,6 +120,11 @@ class Arrival:
         self._size = 0
         self._checksum = 0
 
+    @property
+    def whole(self) -> bool:
+        """As many bytes came as were announced."""
+        return self._size >= self.header.size
+
     def add(self, chunk: bytes) -> None:
         """
         Raises:

@@ -24,7 +24,7 @@ class StageRequest:
 
     payload: Payload
     deadline: float | None = None
-    trace: Mapping[str, str] = NO_TRACE
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,10 @@ class StageService:
 
     async def _answer(self, context: Any) -> None:
         shown = _shown(context)
+        # Read before anything is refused: a caller whose first message fails cannot tell why.
+        first = await context.read()
         self._admit(shown)
-        payload = await self._receive(context)
+        payload = await self._receive(first, context)
         deadline = time.monotonic() + self._seconds(context)
         request = StageRequest(payload, deadline, traced(shown))
         steps = _Steps()
@@ -137,8 +139,9 @@ class StageService:
             revision=self._identity.revision,
             warmup=header.warmup,
         )
-        await context.write(Answered(header=write_header(answer.header)))
-        for each in chunks(answer.data):
+        first, *others = chunks(answer.data)
+        await context.write(Answered(header=write_header(answer.header), chunk=first))
+        for each in others:
             await context.write(Answered(chunk=each))
 
     def _admit(self, shown: dict[str, Any]) -> None:
@@ -159,9 +162,8 @@ class StageService:
         if self._here > self._most:
             raise QueueFull(self._most, RETRY_SECONDS)
 
-    async def _receive(self, context: Any) -> Payload:
-        first = await context.read()
-        if first is EOF or first.WhichOneof("part") != "header":
+    async def _receive(self, first: Any, context: Any) -> Payload:
+        if first is EOF or not first.header:
             raise BadTransfer("header: the stream does not begin with one")
         arrival = Arrival(first.header, self._bounds)
         header, who = arrival.header, self._identity
@@ -169,9 +171,12 @@ class StageService:
             raise BadTransfer(f"stage: this replica is a {who.role}, and was sent {header.stage}")
         if header.revision not in ("", who.revision):
             raise RevisionMismatch(header.revision, who.revision)
-        while (message := await context.read()) is not EOF:
-            if message.WhichOneof("part") != "chunk":
-                raise BadTransfer("header: a second one came in place of a chunk")
+        arrival.add(first.chunk)
+        if not arrival.whole:
+            await context.write(Answered(accepted=True))
+        while not arrival.whole and (message := await context.read()) is not EOF:
+            if message.header or not message.chunk:
+                raise BadTransfer("chunk: none came where one had to")
             arrival.add(message.chunk)
         return arrival.complete()
 

@@ -15,14 +15,16 @@ class Sent(_message.Message):
     def __init__(self, header: _Optional[bytes] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class Answered(_message.Message):
-    __slots__ = ("progress", "header", "chunk")
+    __slots__ = ("accepted", "progress", "header", "chunk")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     HEADER_FIELD_NUMBER: _ClassVar[int]
     CHUNK_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
     progress: Progress
     header: bytes
     chunk: bytes
-    def __init__(self, progress: _Optional[_Union[Progress, _Mapping]] = ..., header: _Optional[bytes] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+    def __init__(self, accepted: _Optional[bool] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., header: _Optional[bytes] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("step", "of")

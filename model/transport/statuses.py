@@ -77,7 +77,7 @@ def _told(error: Any) -> RequestError | None:
     except (DecodeError, ValueError):
         return None
     kind = _classes().get(info.reason) if info.domain == DOMAIN else None
-    if kind is None:
+    if kind is None or not isinstance(facts, dict):
         return None
     # Its arguments are gone, and its message is made: so not by its constructor.
     made = kind.__new__(kind, status.message)
