@@ -22,6 +22,7 @@ Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1024)]
 
 MIB = 1024 * 1024
+ADDRESSES = "dns://NAME:PORT or HOST:PORT,..."
 
 
 def _knob(group: str, description: str, *, written: str = "") -> dict[str, Any]:
@@ -310,6 +311,72 @@ class Settings(BaseModel):
     )
     ssl_keyfile: Path | None = Field(None, **_knob("Network", "Key (PEM) of ssl_certfile."))
 
+    # -- roles -------------------------------------------------------------------------------
+    encoders: str = Field(
+        "",
+        **_knob(
+            "Roles",
+            "Router: where the encoders are. dns://NAME:PORT is every address that DNS has for "
+            "the name of a headless Service, asked for again and again; otherwise a list.",
+            written=ADDRESSES,
+        ),
+    )
+    denoisers: str = Field(
+        "", **_knob("Roles", "Router: where the denoisers are.", written=ADDRESSES)
+    )
+    decoders: str = Field(
+        "", **_knob("Roles", "Router: where the decoders are.", written=ADDRESSES)
+    )
+    role_token_file: Path | None = Field(
+        None,
+        **_knob(
+            "Roles",
+            "File with the token that roles show each other. Several lines: the first is shown, "
+            "all are taken, so that one can replace another. Without it, nobody is asked for one.",
+        ),
+    )
+    role_ca_file: Path | None = Field(
+        None,
+        **_knob(
+            "Roles",
+            "Certificates (PEM) that the router trusts: it speaks TLS with the other roles, whose "
+            "certificates (--ssl-certfile) are for the names in --encoders, --denoisers and "
+            "--decoders. Without it, it speaks in the clear.",
+        ),
+    )
+    stage_max_bytes: Bytes = Field(
+        256 * MIB,
+        **_knob(
+            "Roles",
+            "Most bytes of tensors that one role takes from another at once. More is refused by "
+            "what is announced, before it is sent.",
+        ),
+    )
+    stage_max_tensors: Count = Field(
+        256, **_knob("Roles", "Most tensors that one role takes from another at once.")
+    )
+    replica_check_seconds: PositiveSeconds = Field(
+        1.0,
+        **_knob("Roles", "Router: seconds between two looks at each replica, and at its name."),
+    )
+    replica_max_stages: Count = Field(
+        4,
+        **_knob(
+            "Roles",
+            "Router: stages that a replica has at once. One is computed while others arrive and "
+            "leave.",
+        ),
+    )
+    replica_wait: Seconds = Field(
+        10.0,
+        **_knob(
+            "Roles",
+            "Router: seconds that a request waits for a replica that can take its next stage, "
+            "before it gets a 429 where all are busy, or a 503 where none is there. As many wait "
+            "as --queue-size says.",
+        ),
+    )
+
     # -- life --------------------------------------------------------------------------------
     drain_delay: Seconds = Field(
         5.0,
@@ -378,6 +445,16 @@ class Settings(BaseModel):
             raise ValueError(
                 f"warmup_batch_sizes: {largest} is above max_images {self.max_images}, the most "
                 "that a request may ask for; raise max_images, or leave the batch size out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        given = [each for each in ("encoders", "denoisers", "decoders") if getattr(self, each)]
+        if given and self.role is not Role.ROUTER:
+            raise ValueError(
+                f"{given[0]}: only a router sends stages to others; use --role router, or leave "
+                "it out"
             )
         return self
 

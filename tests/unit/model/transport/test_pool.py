@@ -320,9 +320,7 @@ async def test_all_gone_is_a_503_with_a_hint_and_mends_itself(hosts: Hosts, watc
     pool = await watch(wait_seconds=0.2)
     await ready(pool)
     await host.close()
-    with pytest.raises(
-        NoReplica, match=r"no denoiser can take the work: 1 proven, not serving"
-    ) as (refused):
+    with pytest.raises(NoReplica, match="1 proven, not serving") as refused:
         await pool.run(a_payload())
     assert refused.value.http_status == 503
     assert refused.value.retry_after
