@@ -355,7 +355,7 @@ class Settings(BaseModel):
     stage_max_tensors: Count = Field(
         256, **_knob("Roles", "Most tensors that one role takes from another at once.")
     )
-    replica_check_seconds: PositiveSeconds = Field(
+    replica_check_interval: PositiveSeconds = Field(
         1.0,
         **_knob("Roles", "Router: seconds between two looks at each replica, and at its name."),
     )

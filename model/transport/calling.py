@@ -41,6 +41,8 @@ LIMITS: Final = (
     ("grpc.default_compression_algorithm", NO_COMPRESSION),
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+    # Without it, the one before is waited for in vain: the minute of this one decides.
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_MS),
 )
 SERVER_OPTIONS: Final = (
     *LIMITS,

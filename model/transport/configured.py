@@ -51,7 +51,7 @@ def pool_options(settings: Settings) -> PoolOptions:
     return PoolOptions(
         bounds=bounds(settings),
         security=security(settings),
-        check_seconds=settings.replica_check_seconds,
+        check_seconds=settings.replica_check_interval,
         most_each=settings.replica_max_stages,
         most_waiting=settings.queue_size,
         wait_seconds=settings.replica_wait,

@@ -19,7 +19,7 @@ def test_every_setting_of_the_router(tmp_path: Path) -> None:
     found = configured.pool_options(
         Settings(
             role=Role.ROUTER, role_token_file=token, role_ca_file=token, stage_max_bytes=4096,
-            stage_max_tensors=5, replica_check_seconds=2, replica_max_stages=3, replica_wait=4,
+            stage_max_tensors=5, replica_check_interval=2, replica_max_stages=3, replica_wait=4,
             queue_size=6, startup_timeout=7,
         )
     )  # fmt: skip
