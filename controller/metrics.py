@@ -23,6 +23,9 @@ class Metrics:
         self.reconciles = Counter(
             "kiln_operator_reconciles", "Reconciles by result.", ["result"], registry=self.registry
         )
+        # Prometheus sees no increase in a counter that begins with its first event.
+        for result in RESULTS:
+            self.reconciles.labels(result)
         self.reconcile_seconds = Histogram(
             "kiln_operator_reconcile_seconds",
             "Seconds of one reconcile.",

@@ -4,6 +4,7 @@ Warmup requests are counted in the warmup metrics only (W28). No label holds any
 chooses: the number of series is bounded by the model's shapes and the outcomes below.
 """
 
+from itertools import product
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -19,6 +20,7 @@ STEP_BUCKETS: Final = (
     *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0),
     *(10.0, 30.0, 60.0),
 )
+PROTOCOLS: Final = ("v1", "v2-rest", "v2-grpc")
 OUTCOMES: Final = (
     "ok",
     "invalid",
@@ -86,6 +88,9 @@ class Metrics:
             "kiln_requests", "Requests by protocol and outcome.", ["protocol", "outcome"],
             registry=registry,
         )  # fmt: skip
+        # Prometheus sees no increase in a counter that begins with its first event.
+        for protocol, outcome in product(PROTOCOLS, OUTCOMES):
+            self.requests.labels(protocol, outcome)
         self.request_seconds = Histogram(
             "kiln_request_seconds",
             "Seconds from arrival to answer of requests that succeeded.",

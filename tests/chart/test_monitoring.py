@@ -31,7 +31,8 @@ BY = re.compile(r"\bby \(([^)]*)\)")
 
 POD = 'namespace="art", pod="fox-1"'
 # Alert -> series (as promtool writes them, a sample a minute), the minute by which it fires, and
-# the labels that it fires with. With the samples `silent` in their place, it is quiet.
+# the labels that it fires with. With the samples `silent` in their place, it is quiet. `beside` are
+# series that are there in both cases.
 FIRES: dict[str, dict[str, Any]] = {
     "KilnNotReady": {
         "series": f'kiln_state{{{POD}, state="warming"}}',
@@ -55,15 +56,23 @@ FIRES: dict[str, dict[str, Any]] = {
         "labels": {"namespace": "art", "pod": "fox-1", "kind": "recompile"},
     },
     "KilnQueueFull": {
-        "series": f'kiln_requests_total{{{POD}, protocol="v2", outcome="rejected"}}',
+        "series": f'kiln_requests_total{{{POD}, protocol="v2-rest", outcome="rejected"}}',
         "samples": "0+2x60",
         "silent": "7x60",
         "minute": 15,
         "labels": {"namespace": "art", "pod": "fox-1"},
     },
     "KilnEngineLost": {
-        "series": f'kiln_requests_total{{{POD}, protocol="v2", outcome="engine_lost"}}',
+        "series": f'kiln_requests_total{{{POD}, protocol="v2-rest", outcome="engine_lost"}}',
         "samples": "0x5 1x50",
+        "silent": "1x60",
+        "minute": 10,
+        "labels": {"namespace": "art", "pod": "fox-1"},
+    },
+    "KilnRestarted": {
+        "series": f"process_start_time_seconds{{{POD}}}",
+        "beside": {f'kiln_state{{{POD}, state="ready"}}': "1x60"},
+        "samples": "1x5 2x50",
         "silent": "1x60",
         "minute": 10,
         "labels": {"namespace": "art", "pod": "fox-1"},
@@ -220,6 +229,10 @@ def test_every_alert_fires_when_it_should_and_not_otherwise(
             "name": f"{name} {'fires' if fires else 'is quiet'}",
             "input_series": [
                 {"series": case["series"], "values": case["samples" if fires else "silent"]},
+                *(
+                    {"series": each, "values": text}
+                    for each, text in case.get("beside", {}).items()
+                ),
             ],
             "alert_rule_test": [
                 {

@@ -75,7 +75,7 @@ CHART_FAMILIES = {
     for family in (
         Family("helm", "helm.sh/helm/v4", minutes=2.5),
         Family("linters", "github.com/yannh/kubeconform", minutes=1),
-        Family("prometheus", "github.com/prometheus/prometheus", minutes=4),
+        Family("prometheus", "github.com/prometheus/prometheus", minutes=5),
     )
 }
 

@@ -2,13 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+import model
 from model.contract.state import State
-from model.telemetry.metrics import OUTCOMES, REQUEST_BUCKETS, STEP_BUCKETS, Metrics
+from model.telemetry.metrics import (
+    OUTCOMES,
+    PROTOCOLS,
+    REQUEST_BUCKETS,
+    STEP_BUCKETS,
+    Metrics,
+)
 
 UNITS = ("_seconds", "_bytes")
 LABELS = {"state", "milestone", "shape", "number", "protocol", "outcome", "stage", "kind"}
@@ -78,6 +86,24 @@ def test_every_outcome_is_given() -> None:
 
     given = {"ok", "invalid", "failed", *(outcome for _, outcome in OUTCOME_OF)}
     assert given == set(OUTCOMES)
+
+
+def test_every_outcome_of_every_protocol_begins_at_zero(metrics: Metrics) -> None:
+    """An alert sees no increase in a series whose first sample is its first event."""
+    for protocol in PROTOCOLS:
+        for outcome in OUTCOMES:
+            labels = {"protocol": protocol, "outcome": outcome}
+            assert metrics.registry.get_sample_value("kiln_requests_total", labels) == 0
+
+
+def test_the_protocols_are_those_that_count() -> None:
+    files = (Path(model.__file__).parent / "serving").glob("*.py")
+    words = [
+        word
+        for file in files
+        for word in re.findall(r'counted\([\w.]+, "(.+?)"\)', file.read_text())
+    ]
+    assert sorted(words) == sorted(PROTOCOLS)
 
 
 def _attribute(metrics: Metrics, name: str) -> str:

@@ -1,0 +1,11 @@
+"""The operator's metrics before anything has happened."""
+
+from controller.metrics import RESULTS, Metrics
+
+
+def test_every_result_begins_at_zero() -> None:
+    """An alert sees no increase in a series whose first sample is its first event."""
+    registry = Metrics().registry
+    for result in RESULTS:
+        found = registry.get_sample_value("kiln_operator_reconciles_total", {"result": result})
+        assert found == 0
