@@ -44,6 +44,23 @@ class Process:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self, seconds: float) -> int:
+        """Until it has ended by itself; its exit status.
+
+        Raises:
+            NotMeasurable: it still runs; with the end of its log.
+        """
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise NotMeasurable(
+                f"{self._what} still runs after {seconds:.0f} seconds:\n{self._log_tail()}"
+            ) from error
+
     def check(self, missing: str, seconds: float) -> None:
         """It runs, and has not used up its ``seconds``.
 

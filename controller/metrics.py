@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from .api.kinds import CHILDREN, SERVICE
 from .observed import Observed
 from .reasons import Phase
 
@@ -45,6 +46,10 @@ class Metrics:
             "kiln_operator_writes", "Writes by verb and kind.", ["verb", "kind"],
             registry=self.registry,
         )  # fmt: skip
+        for kind in CHILDREN:
+            self.writes.labels("apply", kind.name)
+            self.writes.labels("delete", kind.name)
+        self.writes.labels("status", SERVICE.name)
         self.missed = Counter(
             "kiln_operator_missed_changes",
             "Changes that a watch did not tell, and a resync found.",

@@ -24,6 +24,13 @@ WIDTH: Final = 24
 HEIGHT: Final = 8
 # Stands for the Prometheus that is chosen at the top.
 SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
+LEGEND: Final = {"showLegend": True, "displayMode": "list", "placement": "bottom"}
+# By kind of panel.
+OPTIONS: Final[dict[str, Object]] = {
+    "timeseries": {},
+    # The rows have their names, and need no words in them.
+    "state-timeline": {"showValue": "never", "mergeValues": True, "rowHeight": 0.9},
+}
 WHERE: Final = '{namespace=~"$namespace", pod=~"$pod"}'
 
 
@@ -52,9 +59,9 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Readiness": (
         Panel(
             "State",
-            "1 for the state that each pod is in. Users are served in ready alone.",
+            "When each pod was in which state. Users are served in ready alone.",
             {"{{pod}} {{state}}": f"kiln_state{WHERE} == 1"},
-            width=8,
+            kind="state-timeline",
         ),
         Panel(
             "Warmup",
@@ -77,6 +84,20 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             unit="percentunit",
         ),
         Panel(
+            "Warmup passes",
+            "Seconds of each pass, by shape. The last two agree.",
+            {"{{shape}} {{number}}": f"max by (shape, number) (kiln_warmup_pass_seconds{WHERE})"},
+            unit="s",
+        ),
+        Panel(
+            "Less warm than planned",
+            "1 where warmup failed, and how many shapes memory did not suffice for.",
+            {
+                "{{pod}} failed": f"kiln_warmup_failed{WHERE}",
+                "{{pod}} degraded": f"kiln_warmup_degraded_shapes{WHERE}",
+            },
+        ),
+        Panel(
             "Cold requests",
             "Requests a second whose shape no warmup had proven. Add their shapes to spec.warmup.",
             {"{{pod}}": f"sum by (pod) (rate(kiln_cold_shape_requests_total{WHERE}[5m]))"},
@@ -89,6 +110,15 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 "{{pod}} {{kind}}": "sum by (pod, kind) "
                 f"(increase(kiln_compiles_after_ready_total{WHERE}[5m]))"
             },
+        ),
+        Panel(
+            "Uncompiled requests",
+            "Requests a second of servers that compile, for which no code fitted. Warm: must be 0.",
+            {
+                "{{pod}} {{shape}}": "sum by (pod, shape) "
+                f"(rate(kiln_eager_requests_total{WHERE}[5m]))"
+            },
+            unit="reqps",
         ),
     ),
     "Requests": (
@@ -138,6 +168,12 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
                 f"sum(rate(kiln_prompt_cache_misses_total{WHERE}[5m])))"
             },
             unit="percentunit",
+        ),
+        Panel(
+            "Prompt cache",
+            "Device memory that holds encoded prompts.",
+            {"{{pod}}": f"kiln_prompt_cache_bytes{WHERE}"},
+            unit="bytes",
         ),
         Panel(
             "Device memory",
@@ -264,7 +300,8 @@ def _variables() -> Iterator[Object]:
 
 def _panels() -> Iterator[Object]:
     top = 0
-    for title, panels in {**ROWS, "More": _more()}.items():
+    more = _more()
+    for title, panels in (ROWS | {"More": more} if more else ROWS).items():
         yield {"type": "row", "title": title, "gridPos": {"x": 0, "y": top, "w": WIDTH, "h": 1}}
         top, left = top + 1, 0
         for each in panels:
@@ -283,7 +320,7 @@ def _panel(panel: Panel, left: int, top: int) -> Object:
         "datasource": SOURCE,
         "gridPos": {"x": left, "y": top, "w": panel.width, "h": HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
-        "options": {"legend": {"showLegend": True, "displayMode": "list", "placement": "bottom"}},
+        "options": {**OPTIONS[panel.kind], "legend": LEGEND},
         "targets": [
             {
                 "refId": chr(ord("A") + place),
