@@ -10,8 +10,10 @@ from ..errors import (
     Cancelled,
     DeadlineExceeded,
     EngineLost,
+    NoReplica,
     NotReady,
     QueueFull,
+    ReplicaLost,
     RequestError,
 )
 from ..telemetry.logs import get_logger
@@ -24,8 +26,10 @@ OUTCOME_OF: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (Cancelled, "cancelled"),
     (QueueFull, "rejected"),
     (NotReady, "not_ready"),
+    (NoReplica, "not_ready"),
     (DeadlineExceeded, "deadline"),
     (EngineLost, "engine_lost"),
+    (ReplicaLost, "engine_lost"),
 )
 
 

@@ -8,13 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from grpc.aio import EOF as END  # type: ignore[attr-defined]
-
 from ..errors import InvalidSettings, TokenRefused
 from .payload import MOST_HEADER_BYTES
 
-# What reading a stream gives after its last message.
-EOF: Final = END
 SERVICE: Final = "kiln.stages.v1.Stages"
 RUN: Final = f"/{SERVICE}/Run"
 DESCRIBE: Final = f"/{SERVICE}/Describe"

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import grpc
+from grpc.aio import EOF  # type: ignore[attr-defined]
 from grpc_health.v1 import health_pb2
 
 from ..contract.roles import Role
@@ -13,7 +14,7 @@ from ..contract.state import State
 from ..errors import BadTransfer, DeadlineExceeded, ReplicaLost
 from . import calling
 from .addresses import Address
-from .calling import CHUNK_BYTES, EOF, Security, chunks, metadata
+from .calling import CHUNK_BYTES, Security, chunks, metadata
 from .payload import Arrival, Bounds, Payload, write_header
 from .protocol import NO_TRACE, Description, Identity, OnStep
 from .stages_pb2 import Answered, DescribeRequest, Sent

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Never
 
 import grpc
+from grpc.aio import EOF  # type: ignore[attr-defined]
 
 from ..contract.state import State
 from ..contract.wire import READABLE_VERSIONS
@@ -20,7 +21,7 @@ from ..errors import (
     RevisionMismatch,
 )
 from ..telemetry.logs import get_logger
-from .calling import AUTHORIZATION, EOF, INSTANCE, SERVICE, Security, chunks, traced
+from .calling import AUTHORIZATION, INSTANCE, SERVICE, Security, chunks, traced
 from .payload import Arrival, Bounds, Payload, pack, write_header
 from .protocol import Identity, StageRequest, StageRunner
 from .stages_pb2 import Answered, DescribeRequest, Description, Progress, Sent

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc.aio import EOF
 
 from model.contract.roles import Role
 from model.contract.state import State
@@ -50,7 +51,7 @@ async def raw(host: StageHost, *messages: Sent, metadata: Any = ()) -> BaseExcep
             iter(messages), metadata=metadata, timeout=20
         )
         try:
-            while await call.read() is not calling.EOF:
+            while await call.read() is not EOF:
                 pass
         except grpc.aio.AioRpcError as error:
             return revived(error, "host")
