@@ -1,9 +1,10 @@
 """Every error that a caller or an operator can meet, in one tree.
 
 The class says how the error looks on each protocol, so that no handler maps errors by hand:
-``http_status`` (REST), ``grpc_code`` (a name in ``grpc.StatusCode``), ``openai_type`` (the ``type``
-of OpenAI's error envelope) and ``retry_after`` (seconds after which the same request may succeed,
-or None where it never will). Start-up errors carry the ``exit_code`` of the process instead.
+``http_status`` (REST), ``grpc_code`` (a name in ``grpc.StatusCode``), ``openai_type`` and
+``openai_code`` (``type`` and ``code`` of OpenAI's error envelope) and ``retry_after`` (seconds
+after which the same request may succeed, or None where it never will). Start-up errors carry the
+``exit_code`` of the process instead.
 
 A message is for the caller: it names the field, never echoes the payload, and says how to mend it.
 """
@@ -17,6 +18,7 @@ class KilnError(Exception):
     http_status: ClassVar[int] = 500
     grpc_code: ClassVar[str] = "INTERNAL"
     openai_type: ClassVar[str] = "server_error"
+    openai_code: ClassVar[str] = "internal_error"
     retry_after: float | None = None
 
     @property
@@ -34,21 +36,40 @@ class InvalidRequest(RequestError):
     http_status = 400
     grpc_code = "INVALID_ARGUMENT"
     openai_type = "invalid_request_error"
+    openai_code = "invalid_value"
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+        self.problem = problem
+
+    def named(self, field: str) -> "InvalidRequest":
+        """The same, where a protocol has another name for the field."""
+        return type(self)(field, self.problem)
+
+
+class UnknownField(InvalidRequest):
+    """A field that nobody here knows, or that this server cannot heed."""
+
+    openai_code = "unknown_parameter"
+
+    def named(self, field: str) -> "InvalidRequest":
+        """It has the name that the client gave it."""
+        return self
 
 
 class ShapeRefused(InvalidRequest):
     """Nothing is wrong with it, but it is outside of what the warmup has proven, and this server
     serves nothing else (W40), or has not the memory (W24)."""
 
+    openai_code = "shape_not_warm"
+
 
 class UnknownModel(RequestError):
     http_status = 404
     grpc_code = "NOT_FOUND"
     openai_type = "invalid_request_error"
+    openai_code = "model_not_found"
 
     def __init__(self, name: str, served: str) -> None:
         super().__init__(f"model {name[:100]!r} is not served here; this server serves {served!r}")
@@ -58,6 +79,7 @@ class UnknownVersion(RequestError):
     http_status = 404
     grpc_code = "NOT_FOUND"
     openai_type = "invalid_request_error"
+    openai_code = "model_not_found"
 
     def __init__(self, version: str, served: str) -> None:
         super().__init__(f"version {version[:100]!r} is not served; leave it out or use {served!r}")
@@ -67,6 +89,7 @@ class PayloadTooLarge(RequestError):
     http_status = 413
     grpc_code = "RESOURCE_EXHAUSTED"
     openai_type = "invalid_request_error"
+    openai_code = "payload_too_large"
 
 
 class Unsupported(RequestError):
@@ -75,12 +98,14 @@ class Unsupported(RequestError):
     http_status = 501
     grpc_code = "UNIMPLEMENTED"
     openai_type = "invalid_request_error"
+    openai_code = "not_supported"
 
 
 class QueueFull(RequestError):
     http_status = 429
     grpc_code = "RESOURCE_EXHAUSTED"
     openai_type = "rate_limit_error"
+    openai_code = "rate_limit_exceeded"
 
     def __init__(self, waiting: int, retry_after: float) -> None:
         super().__init__(f"the queue is full: {waiting} requests are waiting")
@@ -92,6 +117,7 @@ class NotReady(RequestError):
 
     http_status = 503
     grpc_code = "UNAVAILABLE"
+    openai_code = "not_ready"
 
     def __init__(self, message: str, retry_after: float, details: dict[str, object]) -> None:
         super().__init__(message)
@@ -104,6 +130,7 @@ class EngineLost(RequestError):
 
     http_status = 503
     grpc_code = "UNAVAILABLE"
+    openai_code = "engine_lost"
     retry_after = 1.0
 
 
@@ -111,6 +138,7 @@ class DeadlineExceeded(RequestError):
     http_status = 504
     grpc_code = "DEADLINE_EXCEEDED"
     openai_type = "timeout_error"
+    openai_code = "deadline_exceeded"
 
 
 class Cancelled(RequestError):
@@ -118,10 +146,13 @@ class Cancelled(RequestError):
 
     http_status = 499
     grpc_code = "CANCELLED"
+    openai_code = "cancelled"
 
 
 class GenerationFailed(RequestError):
     """The pipeline raised. The engine lives on; the log has the traceback."""
+
+    openai_code = "generation_failed"
 
 
 class OutOfMemory(RequestError):
@@ -129,6 +160,7 @@ class OutOfMemory(RequestError):
 
     http_status = 503
     grpc_code = "RESOURCE_EXHAUSTED"
+    openai_code = "out_of_memory"
 
 
 class BadTransfer(RequestError):

@@ -288,6 +288,14 @@ class Settings(BaseModel):
             "is raw.",
         ),
     )
+    lenient: bool = Field(
+        False,
+        **_knob(
+            "Requests",
+            "Of the OpenAI-compatible API: ignore fields that are unknown or not supported, and "
+            "name them in the answer's header Kiln-Ignored-Fields. Otherwise they are errors.",
+        ),
+    )
     encode_threads: Count = Field(
         2, **_knob("Requests", "Threads that encode pictures, off the event loop.")
     )

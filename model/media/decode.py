@@ -42,6 +42,23 @@ def decode_mask(
     return np.asarray(_resized(picture, size, Image.Resampling.NEAREST, max_pixels))
 
 
+def decode_hole(
+    data: bytes, field: str, max_pixels: int, size: tuple[int | None, int | None]
+) -> Any:
+    """A mask as uint8 [height, width], of a picture whose transparent parts are to be drawn anew.
+
+    Raises:
+        InvalidRequest: as ``decode_picture``; nothing in it is transparent.
+    """
+    picture = ImageOps.exif_transpose(_opened(data, field, max_pixels))
+    hole = ImageOps.invert(picture.convert("RGBA").getchannel("A"))
+    if hole.getextrema() == (0, 0):
+        raise InvalidRequest(
+            field, "has no transparent part: what is transparent in it is drawn anew"
+        )
+    return np.asarray(_resized(hole, size, Image.Resampling.NEAREST, max_pixels))
+
+
 def _opened(data: bytes, field: str, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():

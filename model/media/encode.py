@@ -22,6 +22,7 @@ SAVE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "jpeg": {"quality": 95, "subsampling": 0},
     "webp": {"quality": 90, "method": 2},
 }
+LOSSY: Final = ("jpeg", "webp")
 VIDEO: Final = "mp4"
 CONTENT_TYPES: Final = {
     "png": "image/png",
@@ -31,9 +32,17 @@ CONTENT_TYPES: Final = {
 }
 
 
-def encode(pixels: Any, output_format: str, description: Mapping[str, object]) -> bytes:
-    """``pixels``: uint8 [height, width, 3]. ``output_format``: png, jpeg or webp."""
+def encode(
+    pixels: Any,
+    output_format: str,
+    description: Mapping[str, object],
+    quality: int | None = None,
+) -> bytes:
+    """``pixels``: uint8 [height, width, 3]. ``output_format``: png, jpeg or webp. ``quality``: 0 to
+    100, of those that lose something."""
     options = dict(SAVE_OPTIONS[output_format])
+    if quality is not None and output_format in LOSSY:
+        options["quality"] = quality
     if output_format == "png":
         info = PngInfo()
         info.add_text("parameters", comment(description))
@@ -55,6 +64,7 @@ class EncodePool:
         output_format: str,
         descriptions: list[dict[str, object]],
         fps: float = 0.0,
+        quality: int | None = None,
     ) -> list[bytes]:
         """One encoded file for each of ``pixels`` [n, height, width, 3], in order; of videos
         [n, frames, height, width, 3] at ``fps`` frames a second, where the format is mp4."""
@@ -63,7 +73,7 @@ class EncodePool:
         def encoded(drawn: Any, description: dict[str, object]) -> bytes:
             if output_format == VIDEO:
                 return encode_video(drawn, fps, comment(description))
-            return encode(drawn, output_format, description)
+            return encode(drawn, output_format, description, quality)
 
         jobs = [
             loop.run_in_executor(self._threads, encoded, drawn, description)

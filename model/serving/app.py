@@ -2,6 +2,8 @@
 up before it is there.
 """
 
+from typing import Any
+
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -13,6 +15,7 @@ from ..telemetry.logs import get_logger
 from . import adapter_rest, v1_rest, v2_rest
 from .context import Serving
 from .farewell import Farewell
+from .openai import envelope, images
 
 log = get_logger(__name__)
 
@@ -26,6 +29,7 @@ def create_app(serving: Serving) -> FastAPI:
     )
     app.include_router(v2_rest.build_router(serving))
     app.include_router(v1_rest.build_router(serving))
+    app.include_router(images.build_router(serving))
     if serving.settings.loras:
         app.include_router(adapter_rest.build_router(serving))
 
@@ -40,16 +44,18 @@ def create_app(serving: Serving) -> FastAPI:
     return app
 
 
-async def _kiln_error(_request: Request, error: Exception) -> JSONResponse:
+async def _kiln_error(request: Request, error: Exception) -> JSONResponse:
     """The protocol's error shape. 503s of the gate carry state and progress besides."""
     assert isinstance(error, KilnError)
-    details = error.details if isinstance(error, NotReady) else {}
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = f"{error.retry_after:.0f}"
     if isinstance(error, PayloadTooLarge):
         # The rest of the body may still be coming; nobody shall wait for its end.
         headers["Connection"] = "close"
+    if envelope.speaks(request.url.path):
+        return JSONResponse(envelope.of(error), error.http_status, headers=headers)
+    details = error.details if isinstance(error, NotReady) else {}
     return JSONResponse({"error": str(error), **details}, error.http_status, headers=headers)
 
 
@@ -57,10 +63,17 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     """404 and 405 of the router, in the same shape."""
     assert isinstance(error, HTTPException)
     message = f"{error.detail}: {request.method} {request.url.path[:200]}; see /docs"
-    return JSONResponse({"error": message}, error.status_code, headers=error.headers)
+    body: dict[str, Any] = {"error": message}
+    if envelope.speaks(request.url.path):
+        body = envelope.written(message, "invalid_request_error", "not_found")
+    return JSONResponse(body, error.status_code, headers=error.headers)
 
 
 async def _internal_error(request: Request, error: Exception) -> JSONResponse:
     """The boundary: logged with its traceback, told without."""
     log.error("request_failed", path=request.url.path, exc_info=error)
-    return JSONResponse({"error": "internal error; the server's log has it"}, 500)
+    message = "internal error; the server's log has it"
+    body: dict[str, Any] = {"error": message}
+    if envelope.speaks(request.url.path):
+        body = envelope.written(message, KilnError.openai_type, KilnError.openai_code)
+    return JSONResponse(body, 500)

@@ -10,13 +10,12 @@ from typing import Any
 import kserve
 from kserve import InferRequest, InferResponse
 
-from ..contract.generation import Generation
-from ..contract.sampling import Shape
 from ..errors import Unsupported
 from . import card
 from .context import Serving
+from .drawing import draw, revision
 from .v1_codec import predictions, read_instance
-from .v2_codec import Answer, decode, encode, settled
+from .v2_codec import decode, encode, settled
 
 
 class DiffusionModel(kserve.Model):  # type: ignore[misc]
@@ -92,74 +91,11 @@ class DiffusionModel(kserve.Model):  # type: ignore[misc]
         ask, answer = await asyncio.to_thread(decode, request, serving.settings, fit)
         wanted = serving.role.prepare(ask)
         answer = settled(answer, wanted, serving.settings)
-        generation = await serving.role.generate(wanted)
-        drawn = time.monotonic()
-        files = await self._encoded(generation, answer, wanted.sampling.fps)
-        encoding = time.monotonic() - drawn
-        serving.metrics.stage_seconds.labels("encode").observe(encoding)
-        parameters = {
-            **_facts(generation, answer, self._revision, wanted.sampling.fps),
-            "encode_s": round(encoding, 4),
-            "total_s": round(time.monotonic() - started, 4),
-        }
-        return encode(generation, files, answer, parameters, (self.name, self._revision))
-
-    @property
-    def _revision(self) -> str:
-        description = self._serving.role.description
-        return description.revision if description else ""
-
-    async def _encoded(
-        self, generation: Generation, answer: Answer, fps: float | None
-    ) -> list[bytes] | None:
-        if answer.output_format is None or answer.output_format == "raw":
-            return None
-        described: list[dict[str, object]] = [
-            {
-                "model": self.name,
-                "revision": self._revision,
-                "seed": seed,
-                "steps": generation.steps,
-                "size": f"{generation.shape.width}x{generation.shape.height}",
-            }
-            for seed in generation.seeds
-        ]
-        return await self._serving.pool.encode_all(
-            generation.pixels, answer.output_format, described, fps or 0.0
-        )
-
-
-def _facts(
-    generation: Generation, answer: Answer, revision: str, fps: float | None
-) -> dict[str, Any]:
-    """The response parameters: scalars only, since the protocol has no others."""
-    timings = generation.timings
-    return {
-        "seeds": ",".join(str(each) for each in generation.seeds),
-        "num_inference_steps": generation.steps,
-        "width": generation.shape.width,
-        "height": generation.shape.height,
-        **_video_facts(generation.shape, fps),
-        "output_format": answer.output_format,
-        "model_revision": revision,
-        "batch_size": generation.shape.batch,
-        "cold_shape": generation.cold_shape,
-        **_eager_facts(generation),
-        "queue_s": round(timings.queue, 4),
-        "prepare_s": round(timings.prepare, 4),
-        "denoise_s": round(sum(timings.steps), 4),
-        "decode_s": round(timings.decode, 4),
-        **generation.notes,
-    }
-
-
-def _eager_facts(generation: Generation) -> dict[str, Any]:
-    """W40: only where a server compiles, and did not have the code for this request."""
-    return {"eager_calls": generation.eager_calls} if generation.eager_calls else {}
-
-
-def _video_facts(shape: Shape, fps: float | None) -> dict[str, Any]:
-    return {"num_frames": shape.frames, "fps": fps} if shape.task.makes_video else {}
+        assert answer.output_format is not None
+        drawn = await draw(serving, wanted, answer.output_format)
+        parameters = {**drawn.facts, "total_s": round(time.monotonic() - started, 4)}
+        named = (self.name, revision(serving))
+        return encode(drawn.generation, drawn.files, answer, parameters, named)
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop) -> bool:

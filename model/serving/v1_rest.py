@@ -1,5 +1,9 @@
-"""KServe v1 over REST: a thin adapter for clients that speak nothing newer."""
+"""KServe v1 over REST: a thin adapter for clients that speak nothing newer.
 
+OpenAI's list of models has the same address, and its clients read other keys: one answer has both.
+"""
+
+import time
 from typing import Any
 
 import orjson
@@ -16,19 +20,22 @@ from .v2_rest import check_model
 
 def build_router(serving: Serving) -> APIRouter:
     """``/v1/models`` and ``:predict``."""
-    router = APIRouter(prefix="/v1", tags=["KServe v1"])
+    router = APIRouter(tags=["KServe v1"])
+    entry = {"id": serving.name, "object": "model", "created": int(time.time()), "owned_by": "kiln"}
 
-    @router.get("/models")
-    async def models() -> dict[str, list[str]]:
-        return {"models": [serving.name]}
+    @router.get("/v1/models")
+    @router.get("/openai/v1/models", include_in_schema=False)
+    async def models() -> dict[str, Any]:
+        return {"models": [serving.name], "object": "list", "data": [entry]}
 
-    @router.get("/models/{name}")
+    @router.get("/v1/models/{name}")
+    @router.get("/openai/v1/models/{name}", include_in_schema=False)
     async def model(name: str) -> JSONResponse:
         check_model(serving, name)
         ready = serving.state.ready
-        return JSONResponse({"name": name, "ready": ready}, 200 if ready else 503)
+        return JSONResponse({"name": name, "ready": ready, **entry}, 200 if ready else 503)
 
-    @router.post("/models/{name}:predict")
+    @router.post("/v1/models/{name}:predict")
     async def predict(request: Request, name: str) -> JSONResponse:
         with counted(serving.metrics, "v1"):
             check_model(serving, name)

@@ -42,6 +42,8 @@ def test_pictures_come_in_as_base64(server: ServerProcess) -> None:
 
 
 def test_models_and_readiness(server: ServerProcess) -> None:
-    assert server.client.get("/v1/models").json() == {"models": [MODEL]}
+    """OpenAI's clients find their keys in the same answers."""
+    assert server.client.get("/v1/models").json()["models"] == [MODEL]
     answer = server.client.get(f"/v1/models/{MODEL}")
-    assert (answer.status_code, answer.json()) == (200, {"name": MODEL, "ready": True})
+    assert answer.status_code == httpx.codes.OK
+    assert {"name": MODEL, "ready": True}.items() <= answer.json().items()

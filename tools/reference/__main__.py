@@ -16,6 +16,7 @@ from . import (
     diffusionservice,
     families,
     metrics,
+    openai,
     protocol,
     reasons,
     rights,
@@ -32,6 +33,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Every generated file, and what it should hold."""
     yield FOLDER / "settings.md", settings.render()
     yield FOLDER / "metrics.md", metrics.render()
+    yield FOLDER / "openai.md", openai.render()
     yield FOLDER.parent / "families.md", families.render()
     written = FOLDER / "protocol.md"
     yield written, protocol.render(written.read_text(encoding="utf-8"))

@@ -1,0 +1,119 @@
+"""Read what a client of OpenAI's API sends: JSON, or a form with files. Values stay as they are."""
+
+import base64
+import binascii
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from ...errors import InvalidRequest
+
+# What a part of a form may be called besides its field.
+LIST: Final = "[]"
+PICTURES: Final = ("image", "images", "mask", "markup")
+MOST_PARTS: Final = 100
+FORM: Final = "multipart/form-data"
+JSON: Final = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """``values`` by field; ``pictures`` by field: encoded files."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+
+
+async def read(content_type: str, body: bytes) -> Body:
+    """Raises:
+    InvalidRequest: it is neither JSON nor a form, or is broken.
+    """
+    kind = content_type.split(";")[0].strip().lower()
+    if kind == FORM:
+        return await _form(content_type, body)
+    if kind in (JSON, ""):
+        return _json(body)
+    raise InvalidRequest("Content-Type", f"must be {JSON} or {FORM}")
+
+
+def _json(body: bytes) -> Body:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest("body", f"is not JSON: {error.msg} at byte {error.pos}") from None
+    if not isinstance(found, dict):
+        raise InvalidRequest("body", "must be a JSON object")
+    # OpenAI's clients send null for what they leave out.
+    values = {name: value for name, value in found.items() if value is not None}
+    pictures = {
+        name: tuple(_picture(each, name) for each in _listed(values.pop(name)))
+        for name in PICTURES
+        if name in values
+    }
+    return Body(values, pictures)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _picture(value: Any, name: str) -> bytes:
+    """Of base64, a ``data:`` URL, or an object that has one as its ``image_url``."""
+    if isinstance(value, Mapping):
+        if "file_id" in value:
+            raise InvalidRequest(name, "by file_id is not taken, since no files are kept here")
+        value = value.get("image_url")
+    if not isinstance(value, str) or not value:
+        raise InvalidRequest(name, "must be base64, or a data: URL")
+    if value.lower().startswith(("http:", "https:")):
+        raise InvalidRequest(
+            name,
+            "is an address, and this server fetches nothing: send the picture itself, as base64",
+        )
+    if value.startswith("data:"):
+        start, comma, value = value.partition(",")
+        if not comma or not start.endswith(";base64"):
+            raise InvalidRequest(name, "is a data: URL without ;base64,")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidRequest(name, "is not base64") from None
+
+
+async def _form(content_type: str, body: bytes) -> Body:
+    parser = MultiPartParser(
+        Headers({"content-type": content_type}),
+        _once(body),
+        max_files=MOST_PARTS,
+        max_fields=MOST_PARTS,
+        max_part_size=len(body) + 1,
+    )
+    # Everything is in memory already, and nothing need be written where it runs.
+    parser.spool_max_size = len(body) + 1
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+        raise InvalidRequest("body", f"is not a readable form: {error}") from None
+    values: dict[str, Any] = {}
+    pictures: dict[str, tuple[bytes, ...]] = {}
+    for key, part in form.multi_items():
+        name = key.removesuffix(LIST)
+        if isinstance(part, UploadFile):
+            if name not in PICTURES:
+                raise InvalidRequest(name[:100], "is a file, and no picture goes by this name")
+            pictures[name] = (*pictures.get(name, ()), await part.read())
+        elif name in PICTURES:
+            pictures[name] = (*pictures.get(name, ()), _picture(part, name))
+        elif name in values:
+            raise InvalidRequest(name[:100], "is given twice")
+        else:
+            values[name] = part
+    return Body(values, pictures)
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
