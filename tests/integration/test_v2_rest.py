@@ -480,6 +480,9 @@ def test_openapi_names_the_public_paths(server: ServerProcess) -> None:
         "/v1/models",
         "/v1/models/{name}",
         "/v1/models/{name}:predict",
+        "/v1/images/generations",
+        "/v1/images/edits",
+        "/v1/images/variations",
     }
 
 

@@ -18,6 +18,7 @@ from ..v2_rest import check_model
 from .bodies import read
 from .fields import Route
 from .reading import NAMES, Wish, understand
+from .schema import request_body
 
 PROTOCOL: Final = "openai"
 PREFIXES: Final = ("/v1", "/openai/v1")
@@ -43,6 +44,7 @@ def build_router(serving: Serving) -> APIRouter:
                 answer,
                 methods=["POST"],
                 name=f"openai_{route}",
+                openapi_extra=request_body(route),
                 include_in_schema=prefix == PREFIXES[0],
             )
 

@@ -12,6 +12,7 @@ import openai
 import pytest
 from PIL import Image
 
+from model.serving.openai.fields import BY_ROUTE, Route, Support
 from tests.integration.support.requests import (
     INFER,
     PROMPT,
@@ -204,3 +205,12 @@ def test_the_user_is_in_the_line_of_the_log(server: ServerProcess, client: opena
     lines = [each for each in server.events() if each.get("event") == "request"]
     assert "user-17" in [each.get("user") for each in lines if each["protocol"] == "openai"]
     assert not any(PROMPT in str(each) for each in lines)
+
+
+def test_openapi_has_every_field_that_is_taken(server: ServerProcess) -> None:
+    paths = server.client.get("/openapi.json").json()["paths"]
+    for route in Route:
+        body = paths[f"/v1/images/{route}"]["post"]["requestBody"]["content"]["application/json"]
+        taken = {each.name for each in BY_ROUTE[route].values() if each.support is not Support.NO}
+        assert set(body["schema"]["properties"]) == taken
+        assert set(body["example"]) <= taken
