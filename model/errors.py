@@ -168,6 +168,7 @@ class BadTransfer(RequestError):
 
     http_status = 502
     grpc_code = "DATA_LOSS"
+    openai_code = "bad_transfer"
 
 
 class WireVersionMismatch(BadTransfer):
@@ -187,6 +188,7 @@ class RevisionMismatch(RequestError):
 
     http_status = 502
     grpc_code = "FAILED_PRECONDITION"
+    openai_code = "bad_transfer"
 
     def __init__(self, theirs: str, ours: str) -> None:
         super().__init__(
@@ -198,6 +200,7 @@ class RevisionMismatch(RequestError):
 class TokenRefused(RequestError):
     http_status = 401
     grpc_code = "UNAUTHENTICATED"
+    openai_code = "token_refused"
 
 
 class ReplicaLost(RequestError):
@@ -205,6 +208,7 @@ class ReplicaLost(RequestError):
 
     http_status = 503
     grpc_code = "UNAVAILABLE"
+    openai_code = "replica_lost"
     retry_after = 1.0
 
 
@@ -217,6 +221,7 @@ class NoReplica(RequestError):
 
     http_status = 503
     grpc_code = "UNAVAILABLE"
+    openai_code = "no_replica"
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
