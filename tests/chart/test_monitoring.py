@@ -25,9 +25,9 @@ RULES = {
 # Labels that Prometheus adds to what it scrapes from a pod.
 SCRAPED = {"namespace", "pod"}
 WORDS = re.compile(r"kiln_[a-z_]+")
-# The metric, what is in its braces, and the labels of the aggregation around it.
+# The metric, what is in its braces, and the labels of an aggregation or a match.
 SELECTORS = re.compile(r"(kiln_[a-z_]+)(?:\{([^}]*)\})?")
-BY = re.compile(r"\bby \(([^)]*)\)")
+BY = re.compile(r"\b(?:by|on) \(([^)]*)\)")
 
 POD = 'namespace="art", pod="fox-1"'
 # Alert -> series (as promtool writes them, a sample a minute), the minute by which it fires, and

@@ -25,7 +25,7 @@ from controller.api.kinds import SERVICE
 from .patience import SECONDS, until
 from .pod import LIVE, READY, Pod
 from .prometheus import HOST, Prometheus, Target, running_prometheus
-from .traffic import COLD, ENDLESS, WARM
+from .traffic import COLD, ENDLESS, HURRIED, WARM
 
 ALERTS: Final = Path(__file__).parents[2] / "charts/kiln/files/alerts.yaml"
 NAMESPACE: Final = "art"
@@ -114,6 +114,8 @@ def _before_the_kill(fox: Pod, owl: Pod, seconds: float) -> None:
 
 def _after_it(fox: Pod, owl: Pod, seconds: float) -> None:
     _serve(fox, owl, seconds)
+    # Once in all: what is counted from its first event on would not be seen.
+    fox.users.ask(HURRIED)
     owl.until(READY)
     owl.users.ask(COLD)
 

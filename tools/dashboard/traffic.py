@@ -12,7 +12,8 @@ from typing import Any, Final
 from benchmarks.rest import infer_request
 from benchmarks.server import MODEL
 
-from .prometheus import HOST, TIMEOUT_SECONDS
+from .patience import SECONDS
+from .prometheus import HOST
 
 Parameters = dict[str, Any]
 
@@ -47,10 +48,10 @@ class Users:
         return self._all([parameters])
 
     def round(self) -> None:
-        """Half a dozen who come one after the other, one of them with a size that nobody warmed
-        up, one with a mistake, one without patience; and a crowd at once."""
+        """Some who come one after the other, one of them with a size that nobody warmed up, and one
+        with a mistake; then a crowd at once."""
         calm = [self._choice.choice(WARM) for _ in range(3)]
-        for parameters in (*calm, COLD, WRONG, HURRIED):
+        for parameters in (*calm, COLD, WRONG):
             self.ask(parameters)
         self._all([WARM[0]] * CROWD)
 
@@ -64,7 +65,7 @@ class Users:
     def _status(self, parameters: Parameters) -> int:
         asked = {"num_inference_steps": STEPS, "seed": 7, **parameters}
         body = json.dumps(infer_request(self._choice.choice(PROMPTS), asked, binary=False))
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=SECONDS)
         try:
             connection.request("POST", f"/v2/models/{MODEL}/infer", body)
             answer = connection.getresponse()

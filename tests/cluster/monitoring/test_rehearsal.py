@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[3]
 DEFINITION = ROOT / "manifests/crd/diffusionservices.yaml"
 FOX, OWL = "fox-1", "owl-1"
 SECOND = 1.0
+# Prometheus may have to be built first.
+pytestmark = pytest.mark.timeout(1800)
 MOST_BYTES = 300_000
 MODELS = re.compile(r"\$(namespace|pod)\b")
 SELECTOR = re.compile(r"kiln_[a-z_]+(?:\{[^}]*\})?")
