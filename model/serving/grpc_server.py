@@ -2,6 +2,7 @@
 TLS of the settings. KServe's own server has no TLS, no health service and no graceful end.
 """
 
+import asyncio
 from typing import Any, Final, Never
 
 import grpc
@@ -51,7 +52,7 @@ class GrpcServer:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self._health = Health()
         settings = serving.settings
         self._server = grpc.aio.server(
             interceptors=[ErrorStatus()],
@@ -100,7 +101,27 @@ class GrpcServer:
 
     async def stop(self, grace: float) -> None:
         """Refuse new calls; give running ones ``grace`` seconds."""
+        self._health.over.set()
         await self._server.stop(grace)
+
+
+class Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]
+    """Whoever watches it does so for ever. The end of a server does not wait for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = asyncio.Event()
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        both = {
+            asyncio.ensure_future(each)
+            for each in (super().Watch(request, context), self.over.wait())
+        }
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in both:
+                each.cancel()
 
 
 class Servicer(InferenceServicer):  # type: ignore[misc]

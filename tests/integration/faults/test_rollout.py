@@ -3,6 +3,9 @@
 import signal
 from collections.abc import Callable
 
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from model.errors import EngineDied
 from tests.integration.faults.drills import assert_stopped, engine_of
 from tests.integration.support.balancer import Balancer
@@ -11,6 +14,8 @@ from tests.integration.support.server import MODEL, ServerProcess
 
 Start = Callable[..., ServerProcess]
 DELAY = ("--drain-delay", "3")
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_c16_no_request_is_lost_when_a_server_drains(start_server: Start) -> None:
@@ -32,6 +37,18 @@ def test_c16_no_request_is_lost_when_a_server_drains(start_server: Start) -> Non
             assert_stopped(ends)
             load.served(2)
     assert not load.failures()
+
+
+def test_c16_nobody_who_watches_its_health_keeps_a_server(start_server: Start) -> None:
+    """As clients do that choose among pods by it: they hear of the end, and it comes."""
+    server = start_server("--warmup-mode", "off", "--drain-timeout", "300").wait_ready()
+    with grpc.insecure_channel(server.grpc_address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        heard = [next(watch).status]
+        server.process.send_signal(signal.SIGTERM)
+        heard += [each.status for each in watch]
+    assert heard == [SERVING, NOT_SERVING]
+    assert_stopped(server)
 
 
 def test_c16_a_killed_engine_leaves_no_request_without_an_answer(start_server: Start) -> None:

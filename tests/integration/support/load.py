@@ -50,17 +50,25 @@ Ask = Callable[[], tuple[str, float | None, bool, str]]
 class Load:
     """``address``: of the Service, where REST and gRPC have the given ports. ``pictures``: what is
     asked for. Without, they ask what the model is, hundreds of times a second, so that whatever may
-    befall a connection between two requests does.
+    befall a connection between two requests does. ``pause``: seconds between two requests.
     """
 
     def __init__(
-        self, address: str, http_port: int, grpc_port: int, model: str, *, pictures: bool = True
+        self,
+        address: str,
+        http_port: int,
+        grpc_port: int,
+        model: str,
+        *,
+        pictures: bool = True,
+        pause: float = 0.0,
     ) -> None:
         self.outcomes: list[Outcome] = []
         self._target = (address, http_port)
         self._grpc = f"{address}:{grpc_port}"
         self._model = model
         self._pictures = pictures
+        self._pause = pause
         self._stop = threading.Event()
 
     @contextlib.contextmanager
@@ -127,8 +135,7 @@ class Load:
             ended = time.monotonic()
             outcome = Outcome(user, began, ended, status, retry_after, sent, words)
             self.outcomes.append(outcome)
-            if status != OK:
-                self._stop.wait(retry_after or PAUSE)
+            self._stop.wait(self._pause if status == OK else retry_after or PAUSE)
 
 
 class _Connection:
