@@ -17,6 +17,9 @@ CONFIG_TROUBLE: Final = frozenset({"CreateContainerConfigError", "CreateContaine
 SERVER_RUNS: Final = frozenset({"Loading", "NotServing"})
 # One restart may be bad luck: a node that was drained, a device that was reset.
 RESTARTS_THAT_COUNT: Final = 2
+# No luck mends these: the same pod ends in the same way again, and a large model may take its time
+# for it.
+CERTAIN: Final = frozenset({"InvalidSettings", "ModelNotLoadable"})
 LONGEST_MESSAGE: Final = 1000
 
 
@@ -122,12 +125,12 @@ def _ending(container: Object) -> Object | None:
 def _failure(pod: str, container: Object, ended: Object) -> Finding:
     message = f"{pod}: {_last_words(container['name'], ended)}"
     waiting = (container.get("state") or {}).get("waiting") or {}
-    again = waiting.get("reason") == "CrashLoopBackOff"
-    if not again and container.get("restartCount", 0) < RESTARTS_THAT_COUNT:
-        return Finding("Restarting", message)
+    reason = EXIT_REASONS.get(ended.get("exitCode", 0), "Crashed")
     if ended.get("reason") == "OOMKilled":
-        return Finding("OutOfMemory", message)
-    return Finding(EXIT_REASONS.get(ended.get("exitCode", 0), "Crashed"), message)
+        reason = "OutOfMemory"
+    again = waiting.get("reason") == "CrashLoopBackOff"
+    counts = again or container.get("restartCount", 0) >= RESTARTS_THAT_COUNT
+    return Finding(reason if counts or reason in CERTAIN else "Restarting", message)
 
 
 def _last_words(container: str, ended: Object) -> str:

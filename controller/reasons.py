@@ -153,7 +153,8 @@ TABLE: Final = (
         "InvalidSettings",
         Phase.FAILED,
         "The server does not accept its flags.",
-        "Correct spec.runtime.extraArgs; or use an image that belongs to this operator.",
+        "Correct what the message names, in spec.warmup or spec.runtime.extraArgs; or use an image "
+        "that belongs to this operator.",
         stalled=True,
     ),
     Reason(

@@ -59,6 +59,19 @@ def test_c05_the_state_of_the_server(container: dict[str, Any], reason: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("code", "reason"),
+    [(2, "InvalidSettings"), (4, "ModelNotLoadable"), (5, "Restarting"), (6, "Restarting")],
+)
+def test_c14_what_no_luck_mends_is_said_at_the_first_end(code: int, reason: str) -> None:
+    ended = {"terminated": {**LAST, "exitCode": code}}
+    again = {"state": {"running": {}}, "lastState": ended, "restartCount": 1}
+    for container in ({"state": ended, "restartCount": 0}, again):
+        found = read_pod(pod(container), "new").finding
+        assert found is not None
+        assert found.reason == reason
+
+
+@pytest.mark.parametrize(
     ("since", "reason"),
     [
         # As long as there is the pod, or since its last run ended.
