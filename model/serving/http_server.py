@@ -67,20 +67,35 @@ class HttpServer(uvicorn.Server):
         )
 
         self.up = asyncio.Event()
+        self._late: set[asyncio.Future[object]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
 
-    def refuse_connections(self) -> None:
+    def refuse_connections(self, listening: socket.socket) -> None:
         """At once, and before anybody who is connected is told to go: who comes back must find
-        another server. Those who are in stay, also who has been accepted just now, whom asyncio
-        would forget if its server were closed here.
+        another server. Those who are in stay, and so do those who wait at the door, whom the
+        system would throw out with their requests sent.
         """
-        for server in self.servers:
-            for listening in server.sockets:
-                asyncio.get_running_loop().remove_reader(listening.fileno())
-                listening.shutdown(socket.SHUT_RDWR)
+        if listening.fileno() < 0:
+            return  # it has ended before
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                let_in, _ = listening.accept()
+                let_in.setblocking(False)
+                joining = loop.connect_accepted_socket(self._protocol, let_in, ssl=self.config.ssl)
+                self._late.add(asyncio.ensure_future(joining))
+        listening.shutdown(socket.SHUT_RDWR)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Of one more connection, as uvicorn makes it."""
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     async def deserted(self, seconds: float) -> None:
         """Return when nobody is connected any more, or after ``seconds``."""

@@ -178,7 +178,7 @@ class Server:
         if state in (State.READY, State.FAILED):
             self._report()
         if state is State.FAILED:
-            self.http.refuse_connections()
+            self.http.refuse_connections(self.listening)
             log.error("failed", reason=str(self.state.failure))
             self.failed.set()
 

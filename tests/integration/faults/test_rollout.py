@@ -52,13 +52,14 @@ def test_c16_nobody_who_watches_its_health_keeps_a_server(start_server: Start) -
 
 
 def test_c16_a_killed_engine_leaves_no_request_without_an_answer(start_server: Start) -> None:
-    """Those for pictures are told to come again, and nobody's connection ends under a request:
-    what has been sent is answered, and what has not finds the port closed.
+    """Those for pictures are told to come again, and no connection that is kept ends under a
+    request: what has been sent is answered, and who comes back finds the port closed.
     """
     server = start_server("--warmup-mode", "off", *DELAY).wait_ready()
     place = ("127.0.0.1", server.http_port, server.grpc_port, MODEL)
     pictures, questions = Load(*place), Load(*place, pictures=False)
-    with pictures.running(kept=2, calls=2), questions.running(kept=4, calls=0):
+    kept = {"kept": 3, "fresh": 0}
+    with pictures.running(**kept, calls=2), questions.running(**kept, calls=0):
         pictures.served(1)
         engine_of(server).kill()
         assert server.wait_exit() == EngineDied.exit_code
