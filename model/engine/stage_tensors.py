@@ -15,13 +15,12 @@ def to_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:
     Raises:
         GenerationFailed: a type that safetensors does not have.
     """
-    # Two names of one memory would be refused, and a view would bring all that it views.
+    # Two names of one memory would be refused.
     seen: set[int] = set()
     whole: dict[str, torch.Tensor] = {}
     for name, each in tensors.items():
         tensor = each.detach().contiguous().cpu()
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != tensor.nbytes:
+        if tensor.untyped_storage().data_ptr() in seen:
             tensor = tensor.clone()
         seen.add(tensor.untyped_storage().data_ptr())
         whole[name] = tensor

@@ -12,19 +12,17 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder: Path, dns: str | None = None) -> tuple[Path, Path]:
-    """A certificate of the loopback, and of a name if there is one; and its key."""
+    """A certificate of the loopback's address, or of a name and no address; and its key."""
     folder.mkdir(exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [x509.IPAddress(ip_address("127.0.0.1"))]
-    if dns is not None:
-        names.append(x509.DNSName(dns))
+    of: x509.GeneralName = x509.DNSName(dns) if dns else x509.IPAddress(ip_address("127.0.0.1"))
     signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName([of]), critical=False)
         .sign(key, hashes.SHA256())
     )
     found = folder / "certificate.pem", folder / "key.pem"

@@ -166,10 +166,13 @@ async def test_a_payload_too_large_is_refused_while_it_is_sent(client: StageClie
         await client.run(a_payload(bytes(30 * CHUNK_BYTES)))
 
 
-async def test_a_result_too_large_for_the_caller(host: StageHost) -> None:
+async def test_a_result_too_large_for_the_caller_ends_the_call(host: StageHost) -> None:
+    """While the error, and with it the call, is still at hand: the replica must not wait."""
     client = a_client(host, bounds=Bounds(bytes=100, tensors=8))
-    with pytest.raises(PayloadTooLarge, match="announced"):
-        await client.run(a_payload(bytes(200)))
+    with pytest.raises(PayloadTooLarge, match="announced") as held:
+        await client.run(a_payload(bytes(12 * CHUNK_BYTES)))
+    await until(lambda: host.service.here == 0, "the end of the call")
+    assert held.value.http_status == 413
     await client.close()
 
 

@@ -124,10 +124,14 @@ def test_a_class_of_another_domain_is_not_ours() -> None:
 
 def test_only_what_an_error_has_is_set() -> None:
     """A peer cannot write any attribute."""
-    sent = NotReady("m", 2.0, {"state": "warming"})
-    sent.__dict__["http_status"] = 200
-    found = statuses.revived(Spoken("UNAVAILABLE", statuses.details(sent)), "p")
-    assert found.http_status == 503
+    facts = {"facts": '{"http_status": 200, "retry_after": 2.0}'}
+    info = statuses.ErrorInfo(reason="NotReady", domain="kiln.dev", metadata=facts)
+    status = statuses.Status(message="m", details=[statuses._packed(info)])
+    found = statuses.revived(
+        Spoken("UNAVAILABLE", ((statuses.DETAILS, status.SerializeToString()),)), "p"
+    )
+    assert type(found) is NotReady
+    assert (found.http_status, found.retry_after) == (503, 2.0)
     invalid = statuses.revived(Spoken("UNKNOWN", statuses.details(InvalidRequest("w", "x"))), "p")
     assert isinstance(invalid, InvalidRequest)
     assert invalid.field == "w"
