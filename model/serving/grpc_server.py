@@ -2,7 +2,6 @@
 TLS of the settings. KServe's own server has no TLS, no health service and no graceful end.
 """
 
-import asyncio
 from typing import Any, Final, Never
 
 import grpc
@@ -21,6 +20,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from ..contract.state import State
 from ..errors import InvalidRequest, KilnError, PortInUse, UnknownVersion, Unsupported
 from ..telemetry.logs import get_logger
+from ..transport.health import Health
 from . import card
 from .context import Serving
 from .outcomes import counted
@@ -103,25 +103,6 @@ class GrpcServer:
         """Refuse new calls; give running ones ``grace`` seconds."""
         self._health.over.set()
         await self._server.stop(grace)
-
-
-class Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]
-    """Whoever watches it does so for ever. The end of a server does not wait for that."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.over = asyncio.Event()
-
-    async def Watch(self, request: Any, context: Any) -> None:
-        both = {
-            asyncio.ensure_future(each)
-            for each in (super().Watch(request, context), self.over.wait())
-        }
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in both:
-                each.cancel()
 
 
 class Servicer(InferenceServicer):  # type: ignore[misc]

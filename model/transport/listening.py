@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ..contract.state import State
 from ..errors import PortInUse
 from .calling import SERVER_OPTIONS, SERVICE
+from .health import Health
 from .server import StageService
 
 SERVED: Final = ("", SERVICE)
@@ -26,7 +27,7 @@ class StageServer:
         if certificate is not None and key is not None:
             pair = (key.read_bytes(), certificate.read_bytes())
             self._credentials = grpc.ssl_server_credentials([pair])
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self._health = Health()
         self._server = grpc.aio.server(options=list(SERVER_OPTIONS))
         self._server.add_generic_rpc_handlers((service.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -59,4 +60,5 @@ class StageServer:
 
     async def stop(self, grace: float) -> None:
         """Refuse new stages; give running ones ``grace`` seconds."""
+        self._health.over.set()
         await self._server.stop(grace)

@@ -104,6 +104,8 @@ class Replica:
         self.serving = serving
         if not serving:
             self.reason = f"it is {found.state}"
+        elif self.state is ReplicaState.PROVEN:
+            self.reason = ""
 
     def _check(self, found: Identity, versions: tuple[int, ...]) -> None:
         if found.role is not self._role:

@@ -25,8 +25,8 @@ from ..errors import (
 
 DETAILS: Final = "grpc-status-details-bin"
 DOMAIN: Final = "kiln.dev"
-# What an error holds beside its message.
-FACTS: Final = frozenset({"field", "details", "retry_after"})
+# The one attribute that a class has, too, and each error may have for itself.
+OWN: Final = "retry_after"
 
 # What gRPC itself says, where no role has spoken.
 UNSPOKEN: Final[dict[grpc.StatusCode, type[RequestError]]] = {
@@ -40,10 +40,9 @@ UNSPOKEN: Final[dict[grpc.StatusCode, type[RequestError]]] = {
 def details(error: RequestError) -> tuple[tuple[str, bytes], ...]:
     """The trailing metadata that tells the error."""
     code = grpc.StatusCode[error.grpc_code]
-    facts = {name: each for name, each in vars(error).items() if name in FACTS}
-    told = ErrorInfo(
-        reason=type(error).__name__, domain=DOMAIN, metadata={"facts": json.dumps(facts)}
-    )
+    # What it holds beside its message.
+    facts = json.dumps(vars(error), default=str)
+    told = ErrorInfo(reason=type(error).__name__, domain=DOMAIN, metadata={"facts": facts})
     status = Status(code=code.value[0], message=str(error), details=[_packed(told)])
     if error.retry_after is not None:
         seconds = int(error.retry_after)
@@ -81,8 +80,10 @@ def _told(error: Any) -> RequestError | None:
         return None
     # Its arguments are gone, and its message is made: so not by its constructor.
     made = kind.__new__(kind, status.message)
-    for name in FACTS & facts.keys():
-        setattr(made, name, facts[name])
+    for name, each in facts.items():
+        # A status of the class is not for a peer to change.
+        if name == OWN or not hasattr(made, name):
+            setattr(made, name, each)
     return made
 
 

@@ -20,6 +20,7 @@ OPENAI_TYPES = {
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "InvalidRequest": ("width", "must be a multiple of 8"),
     "ShapeRefused": ("width", "is not warm"),
+    "UnknownField": ("colour", "is not known"),
     "UnknownModel": ("fox", "embedded"),
     "UnknownVersion": ("7", "1"),
     "QueueFull": (64, 1.5),

@@ -183,9 +183,12 @@ async def test_w44_not_ready_gets_no_traffic_and_needs_no_new_warmup_after(
     await until(lambda: len(states(pool, ReplicaState.PROVEN)) == 1, "the drain to be seen")
     await gathered(*(pool.run(a_payload(request_id=str(n))) for n in range(4)))
     assert (len(users(one)), len(users(other))) == (0, 4)
+    (report,) = [each for each in pool.reports() if not each.serving]
+    assert report.reason == "it is draining"
     await one.become(State.READY)
     await ready(pool, 2)
     assert len(hosts.proven) == 2
+    assert {each.reason for each in pool.reports()} == {""}
 
 
 async def test_what_dns_no_longer_has_finishes_its_work(hosts: Hosts, watch: Watch) -> None:
