@@ -140,15 +140,15 @@ class StageService:
             revision=self._identity.revision,
             warmup=header.warmup,
         )
-        first, *others = chunks(answer.data)
-        await context.write(Answered(header=write_header(answer.header), chunk=first))
+        head, *others = chunks(answer.data)
+        await context.write(Answered(header=write_header(answer.header), chunk=head))
         for each in others:
             await context.write(Answered(chunk=each))
 
     def _admit(self, shown: dict[str, Any]) -> None:
         """
         Raises:
-            RequestError: before a byte of the payload was read.
+            RequestError: whatever its message says.
         """
         self._security.check(shown.get(AUTHORIZATION, ""))
         meant = shown.get(INSTANCE, "")
