@@ -38,14 +38,28 @@ class Drawn:
     compilations: Compilations
 
 
-class _Clock:
-    """Marks the ends of the stages of one call."""
+class Meter:
+    """What one call on ``device`` costs: the ends of its stages, memory, and what was compiled."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._compiled = compilations()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         self.started = self.last = time.perf_counter()
         self.steps: list[float] = []
 
+    @property
+    def peak_memory_bytes(self) -> int:
+        gpu = self._device.type == "cuda"
+        return torch.cuda.max_memory_allocated(self._device) if gpu else 0
+
+    @property
+    def compilations(self) -> Compilations:
+        return compilations().since(self._compiled)
+
     def step(self) -> None:
+        _synchronise(self._device)
         now = time.perf_counter()
         self.steps.append(now - self.last)
         self.last = now
@@ -74,12 +88,27 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
         GenerationFailed: what was drawn is no picture.
         Exception: whatever the pipeline raises.
     """
-    clock = _Clock()
-    device = pipeline.device
+    meter = Meter(pipeline.device)
+    after_step = stepping(pipeline, request, meter, on_step)
+    try:
+        with torch.inference_mode(), own_scheduler(pipeline):
+            answer = pipeline(**arguments(pipeline, request, after_step))
+            drawn = answer.frames if request.task.makes_video else answer.images
+            check_finite(drawn, "pixels")
+            pixels = as_uint8(drawn)
+    finally:
+        reset(pipeline)
+    notes = notes_of(getattr(answer, "nsfw_content_detected", None))
+    if request.warmup and not notes:
+        check_drawn(pixels)
+    return Drawn(pixels, meter.timings(), notes, meter.peak_memory_bytes, meter.compilations)
+
+
+def stepping(pipeline: Any, request: GenerationRequest, meter: Meter, on_step: Step) -> Any:
+    """What the pipeline calls after each step."""
 
     def after_step(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        _synchronise(device)
-        clock.step()
+        meter.step()
         # Here too, since diffusers clamps the pixels: an infinite one would turn into white.
         check_finite(tensors.get("latents"), "latents")
         # Strength takes steps away, and a scheduler of second order counts each one twice.
@@ -87,23 +116,7 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
         on_step(index + 1, of)
         return tensors
 
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    compiled = compilations()
-    try:
-        with torch.inference_mode(), _own_scheduler(pipeline):
-            answer = pipeline(**arguments(pipeline, request, after_step))
-            drawn = answer.frames if request.task.makes_video else answer.images
-            check_finite(drawn, "pixels")
-            pixels = _as_uint8(drawn)
-    finally:
-        _reset(pipeline)
-    notes = _notes(answer)
-    if request.warmup and not notes:
-        check_drawn(pixels)
-    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
-    new = compilations().since(compiled)
-    return Drawn(pixels, clock.timings(), notes, peak, new)
+    return after_step
 
 
 def arguments(pipeline: Any, request: GenerationRequest, after_step: Any) -> dict[str, Any]:
@@ -170,7 +183,7 @@ def check_drawn(pixels: Any) -> None:
 
 
 @contextmanager
-def _own_scheduler(pipeline: Any) -> Iterator[None]:
+def own_scheduler(pipeline: Any) -> Iterator[None]:
     """A copy of the scheduler for one call. Schedulers keep steps, and some keep more than the next
     call resets; siblings share one; a call that breaks off leaves it anywhere."""
     kept = getattr(pipeline, "scheduler", None)
@@ -197,7 +210,7 @@ def _pictures(found: tuple[Any, ...], times: int, taken: Pictures) -> Any:
     return pictures or None
 
 
-def _as_uint8(drawn: Any) -> Any:
+def as_uint8(drawn: Any) -> Any:
     """[..., 3, h, w] floats from 0 to 1 on the device, to uint8 [..., h, w, 3]; rounds as
     diffusers' own conversion to PIL does."""
     if not isinstance(drawn, torch.Tensor):
@@ -209,15 +222,16 @@ def _as_uint8(drawn: Any) -> Any:
     return scaled.movedim(-3, -1).contiguous().cpu().numpy()
 
 
-def _notes(answer: Any) -> dict[str, str]:
-    flagged = getattr(answer, "nsfw_content_detected", None)
+def notes_of(flagged: Any) -> dict[str, str]:
+    """``flagged``: by the safety checker, one for each picture; None where there is none."""
     if not flagged or not any(flagged):
         return {}
     hidden = ",".join(str(place) for place, each in enumerate(flagged) if each)
     return {"hidden_by_safety_checker": hidden}
 
 
-def _reset(pipeline: Any) -> None:
+def reset(pipeline: Any) -> None:
+    """Put back what a call that broke off leaves behind."""
     pipeline._interrupt = False
     pipeline.maybe_free_model_hooks()
 

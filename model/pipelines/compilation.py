@@ -17,6 +17,7 @@ import torch
 
 from ..contract.compilation import Compilations, CompileMode
 from ..errors import ModelNotLoadable
+from .skeleton import is_skeleton
 
 # A pipeline's parts that run once for each step; Wan's second one takes over halfway.
 DENOISERS: Final = ("unet", "transformer", "transformer_2")
@@ -151,7 +152,8 @@ def _compile_blocks(name: str, denoiser: Any) -> None:
 def _decoder(pipeline: Any) -> Any:
     """The VAE's decoder. Not that of a video VAE which hands a list of past frames from call to
     call: each call would be another version."""
-    decoder = getattr(getattr(pipeline, "vae", None), "decoder", None)
+    vae = getattr(pipeline, "vae", None)
+    decoder = None if is_skeleton(vae) else getattr(vae, "decoder", None)
     if decoder is None or "feat_cache" in inspect.signature(decoder.forward).parameters:
         return None
     return decoder

@@ -50,6 +50,16 @@ class Pictures(StrEnum):
     ONE = "one"
 
 
+class Seam(StrEnum):
+    """diffusers' own calls at which a pipeline can be cut: by ``.``, of which component. What they
+    return is all that reaches the denoiser of a prompt or of a picture.
+    """
+
+    PROMPT = "encode_prompt"
+    PICTURE = "encode_image"
+    LATENTS = "vae.encode"
+
+
 @dataclass(frozen=True, slots=True)
 class Narrowing:
     """Weights that do not do all that their class does: where ``flag`` of ``component``'s
@@ -96,6 +106,7 @@ class Family:
     ``most_image_ratio``: of the longer to the shorter side of an input picture.
     ``latent_shift``: its calls compute with the VAE's ``shift_factor``, set or not (W51).
     ``vae_hook``: by name, in ``vae.HOOKS`` (W52).
+    ``cut``: what an encoder of its own hands over; nothing where the pipelines cannot be cut.
     """
 
     name: str
@@ -115,6 +126,7 @@ class Family:
     most_images_in: int = 1
     latent_shift: bool = False
     vae_hook: str = ""
+    cut: tuple[Seam, ...] = ()
 
 
 def _image_pipelines(prefix: str) -> dict[str, PipelineClass]:
@@ -142,6 +154,10 @@ LTX_PLACES: Final[dict[str, Callable[[GenerationRequest], Any]]] = {
 # How closely the first frame follows its condition, which is no ``strength`` as requests mean it.
 CONDITION: Final = frozenset({"strength"})
 
+# The prompt, and pictures as the VAE's latents. Wan 2.1 shows its pictures to CLIP as well.
+CUT: Final = (Seam.PROMPT, Seam.LATENTS)
+CUT_WITH_CLIP: Final = (Seam.PROMPT, Seam.PICTURE, Seam.LATENTS)
+
 # transformers' processors of texts with pictures.
 VISION: Final = ("torchvision",)
 
@@ -151,12 +167,14 @@ FAMILIES: Final = (
         _image_pipelines("StableDiffusion"),
         {"num_inference_steps": 50, "guidance_scale": 7.5},
         branches=Branches.TOGETHER,
+        cut=CUT,
     ),
     Family(
         "stable-diffusion-xl",
         _image_pipelines("StableDiffusionXL"),
         {"num_inference_steps": 50, "guidance_scale": 5.0},
         branches=Branches.TOGETHER,
+        cut=CUT,
     ),
     Family(
         "stable-diffusion-3",
@@ -164,6 +182,7 @@ FAMILIES: Final = (
         {"num_inference_steps": 28, "guidance_scale": 7.0, "max_sequence_length": 256},
         latent_shift=True,
         branches=Branches.TOGETHER,
+        cut=CUT,
     ),
     Family(
         "flux-1",
@@ -178,6 +197,7 @@ FAMILIES: Final = (
         guidance=Guidance.EMBEDDED,
         latent_shift=True,
         branches=Branches.APART,
+        cut=CUT,
     ),
     Family(
         "flux-1-kontext",
@@ -192,6 +212,7 @@ FAMILIES: Final = (
         guidance=Guidance.EMBEDDED,
         latent_shift=True,
         branches=Branches.APART,
+        cut=CUT,
     ),
     Family(
         "flux-2",
@@ -207,6 +228,7 @@ FAMILIES: Final = (
         most_image_ratio=8.0,
         most_images_in=10,
         vae_hook="flux-2",
+        cut=CUT,
     ),
     Family(
         "flux-2-klein",
@@ -224,6 +246,7 @@ FAMILIES: Final = (
         most_images_in=10,
         vae_hook="flux-2",
         branches=Branches.APART,
+        cut=CUT,
     ),
     Family(
         "z-image",
@@ -232,6 +255,7 @@ FAMILIES: Final = (
         cfg_above=0.0,
         latent_shift=True,
         branches=Branches.TOGETHER,
+        cut=CUT,
     ),
     Family(
         "qwen-image",
@@ -245,6 +269,7 @@ FAMILIES: Final = (
         },
         guidance=Guidance.TRUE_SCALE,
         branches=Branches.APART,
+        cut=CUT,
     ),
     Family(
         "qwen-image-edit",
@@ -258,6 +283,7 @@ FAMILIES: Final = (
         },
         guidance=Guidance.TRUE_SCALE,
         branches=Branches.APART,
+        cut=CUT,
     ),
     Family(
         "qwen-image-edit-plus",
@@ -272,6 +298,7 @@ FAMILIES: Final = (
         guidance=Guidance.TRUE_SCALE,
         most_images_in=3,
         branches=Branches.APART,
+        cut=CUT,
     ),
     Family(
         "wan",
@@ -315,6 +342,7 @@ FAMILIES: Final = (
         alignment=16,
         frame_step=4,
         branches=Branches.APART,
+        cut=CUT_WITH_CLIP,
     ),
     Family(
         "ltx-video",
@@ -336,6 +364,7 @@ FAMILIES: Final = (
         alignment=32,
         frame_step=8,
         branches=Branches.TOGETHER,
+        cut=CUT,
     ),
     Family(
         "cogvideox",
@@ -361,6 +390,7 @@ FAMILIES: Final = (
         alignment=16,
         frame_step=4,
         latent_frames=2,
+        cut=CUT,
     ),
 )
 

@@ -1,9 +1,11 @@
-"""Load a diffusers folder and describe what was loaded. Imports torch: engine process only."""
+"""Load a diffusers folder, or a role's part of it, and describe what was loaded. Imports torch:
+engine process only.
+"""
 
 import importlib.util
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ import diffusers
 import torch
 from diffusers.utils.logging import disable_progress_bar
 
+from ..contract.roles import WORKERS, Role
 from ..contract.sampling import FrameContract, ModelDescription, Task
 from ..errors import ModelNotLoadable
 from ..telemetry.logs import get_logger
@@ -26,6 +29,7 @@ from .families import (
     tasks_of,
 )
 from .location import ModelFolder
+from .role_parts import drop_other_half, lent_parts, move
 from .signature import accepted, class_facts, parameters_of, unbatched
 from .vae import adapt_vae
 
@@ -55,21 +59,24 @@ class LoadedModel:
     description: ModelDescription
 
 
-def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
-    """Load the pipeline onto the device, and find the tasks that its components serve.
+def load(folder: ModelFolder, device: str, dtype: str, role: Role = Role.MONOLITHIC) -> LoadedModel:
+    """Load the pipeline onto the device, and find the tasks that its components serve. A worker
+    role's pipeline has the weights of the role's components only.
 
     Raises:
-        ModelNotLoadable: broken files, an unknown class, or a device that is not there.
+        ModelNotLoadable: broken files, an unknown class, a device that is not there, or a pipeline
+            that cannot be cut into roles.
     """
     _check_packages(folder.pipeline)
     place = resolve_device(device)
     kind = DTYPES[("float32" if place.type == "cpu" else "bfloat16") if dtype == "auto" else dtype]
     disable_progress_bar()
     started = time.perf_counter()
-    pipeline = _read(folder, kind)
+    lent = lent_parts(folder, role, kind, place) if role in WORKERS else {}
+    pipeline = _read(folder, kind, lent)
     read = time.perf_counter()
     try:
-        pipeline.to(place)
+        move(pipeline, place)
     except torch.OutOfMemoryError as error:
         raise ModelNotLoadable(f"the model does not fit into {place}'s memory") from error
     moved = time.perf_counter()
@@ -80,8 +87,9 @@ def load(folder: ModelFolder, device: str, dtype: str) -> LoadedModel:
     if not registered:
         log.warning("pipeline_not_registered", pipeline=folder.pipeline, tasks=[*own.tasks])
     adapt_vae(pipeline, family)
+    drop_other_half(pipeline, role)
     tasks = own_tasks_of(folder.pipeline, own, _flags(pipeline))
-    pipelines = _by_task(pipeline, tasks, folder.pipeline)
+    pipelines = _by_task(pipeline, tasks, folder.pipeline, frozenset(lent))
     description = ModelDescription(
         pipeline=folder.pipeline,
         family=family.name,
@@ -193,13 +201,17 @@ def _missing_packages(known: PipelineClass) -> tuple[str, ...]:
     return tuple(each for each in known.needs if importlib.util.find_spec(each) is None)
 
 
-def _read(folder: ModelFolder, kind: torch.dtype) -> Any:
+def _read(folder: ModelFolder, kind: torch.dtype, lent: Mapping[str, Any]) -> Any:
+    # The class itself is asked for, where there is something to give it: the general one would load
+    # its optional components all the same.
+    reader = getattr(diffusers, folder.pipeline) if lent else diffusers.DiffusionPipeline
     try:
-        return diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]
+        return reader.from_pretrained(
             folder.path,
             dtype=kind,
             use_safetensors=True,
             local_files_only=True,
+            **lent,
         )
     # diffusers, transformers and safetensors raise a dozen unrelated types for broken files.
     except Exception as error:
@@ -220,7 +232,10 @@ def _flags(pipeline: Any) -> Callable[[str, str], Any]:
     return flag
 
 
-def _by_task(pipeline: Any, tasks: tuple[Task, ...], name: str) -> dict[Task, Any]:
+def _by_task(
+    pipeline: Any, tasks: tuple[Task, ...], name: str, elsewhere: frozenset[str] = frozenset()
+) -> dict[Task, Any]:
+    """``elsewhere``: components that other roles have."""
     found = dict.fromkeys(tasks, pipeline)
     for sibling_name, known in siblings_of(name).items():
         # Not diffusers' AutoPipeline: its import imports every pipeline there is, for a second.
@@ -230,7 +245,7 @@ def _by_task(pipeline: Any, tasks: tuple[Task, ...], name: str) -> dict[Task, An
         tasks = tasks_of(known, _flags(pipeline))
         if not tasks:
             continue
-        missing = (*sorted(_lacks(kind, pipeline)), *_missing_packages(known))
+        missing = (*sorted(_lacks(kind, pipeline) - elsewhere), *_missing_packages(known))
         if missing:
             log.warning("task_not_offered", tasks=[*tasks], missing=missing)
             continue

@@ -15,6 +15,7 @@ import torch
 
 from ..errors import GenerationFailed
 from .families import Family
+from .skeleton import is_skeleton
 
 Hook = Callable[[Any], Any]
 # FLUX.2 packs squares of two latent cells a side into one token.
@@ -31,8 +32,9 @@ def adapt_vae(pipeline: Any, family: Family) -> None:
     vae: Any = getattr(pipeline, "vae", None)
     if not hasattr(vae, "encode"):
         return
-    hook: Hook = HOOKS[family.vae_hook](vae) if family.vae_hook else _as_it_is
-    vae.encode = _adapted(vae.encode, hook, type(vae).__name__)
+    if not is_skeleton(vae):
+        hook: Hook = HOOKS[family.vae_hook](vae) if family.vae_hook else _as_it_is
+        vae.encode = _adapted(vae.encode, hook, type(vae).__name__)
     if family.latent_shift:
         _complete_shift(vae)
     if family.vae_hook == FLUX_2 and not hasattr(vae, "bn"):
