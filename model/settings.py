@@ -56,8 +56,8 @@ class Settings(BaseModel):
         Role.MONOLITHIC,
         **_knob(
             "Model",
-            "The part this server plays. monolithic runs the whole pipeline. The others cannot be "
-            "served yet.",
+            "The part this server plays. monolithic runs the whole pipeline. encoder, denoiser and "
+            "decoder load their components only and serve a router, which cannot be served yet.",
         ),
     )
     device: str = Field(

@@ -19,6 +19,7 @@ from typing import Final
 from ..configuration.flags import add_flags
 from ..contract.compilation import CompileMode
 from ..contract.generation import GenerationRequest
+from ..contract.roles import WORKERS, Role
 from ..engine.caches import prepare_cache
 from ..errors import KilnError
 from ..settings import Settings
@@ -63,7 +64,7 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print every finding; the exit status."""
     resolved = settings_of(given)
-    check_role(resolved)
+    check_role(resolved, WORKERS | {Role.MONOLITHIC})
     problems = 0
     for check in CHECKS:
         for finding in check(resolved.settings):

@@ -21,15 +21,15 @@ def settings_of(given: argparse.Namespace) -> Resolved:
     return resolved
 
 
-def check_role(resolved: Resolved) -> None:
-    """Return when the role can be served.
+def check_role(resolved: Resolved, able: frozenset[Role]) -> None:
+    """Return when the role is one of those that the command is ``able`` to play.
 
     Raises:
-        InvalidSettings: not yet.
+        InvalidSettings: it is not.
     """
     role = resolved.settings.role
-    if role is not Role.MONOLITHIC:
+    if role not in able:
         raise InvalidSettings(
-            f"role ({resolved.sources['role']}): {role} cannot be served yet; only "
-            f"{Role.MONOLITHIC} can"
+            f"role ({resolved.sources['role']}): {role} cannot be served yet; give one of "
+            f"{', '.join(sorted(able))}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..configuration.flags import add_flags
+from ..contract.roles import Role
 from ..contract.warmup import WarmupMode
 from ..errors import InvalidSettings
 from .parser import Commands
@@ -50,7 +51,7 @@ def run(given: argparse.Namespace) -> int:
         _show(found)
         return 0
     resolved = settings_of(given)
-    check_role(resolved)
+    check_role(resolved, frozenset({Role.MONOLITHIC}))
     if resolved.settings.warmup_mode is not WarmupMode.SERVER:
         raise InvalidSettings(
             f"warmup_mode ({resolved.sources['warmup_mode']}): there is nothing to run with "

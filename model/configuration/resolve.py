@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ..contract.roles import warmup_of
+from ..contract.roles import WORKERS, warmup_of
 from ..contract.warmup import UnwarmedShapes, WarmupMode
 from ..errors import InvalidSettings
 from ..settings import Settings
@@ -33,6 +33,8 @@ NEEDED_MODES: Final = {
     "warmup_report_path": PLANNED,
     "warmup_steps": ANY_WARMUP,
 }
+# What a role's one engine has not.
+ONE_ENGINE: Final = ("engines", "cfg_parallel", "loras")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def _for_role(resolved: Resolved) -> Resolved:
     """W05: what the role means for the warmup."""
     settings, sources = resolved.settings, resolved.sources
     origin = sources["warmup_mode"]
+    _check_one_device(resolved)
     decided = warmup_of(settings.role, settings.warmup_mode, explicit=origin != "default")
     if decided.reason is None:
         return resolved
@@ -132,6 +135,17 @@ def _for_role(resolved: Resolved) -> Resolved:
             f"{each}: a server of role {settings.role} is warmed by its router" for each in warnings
         ),
     )
+
+
+def _check_one_device(resolved: Resolved) -> None:
+    """A role is one engine with the model's own weights; there are several by replicas."""
+    settings, sources = resolved.settings, resolved.sources
+    for name in ONE_ENGINE if settings.role in WORKERS else ():
+        if sources[name] != "default":
+            raise InvalidSettings(
+                f"{name} ({sources[name]}): a server of role {settings.role} has one engine and no "
+                "adapters; leave it out"
+            )
 
 
 def _origin(location: Sequence[int | str], sources: Mapping[str, str]) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from ..contract.adapter import Adapter
 from ..contract.compilation import Compilations, CompileMode
 from ..contract.generation import CacheUse, GenerationRequest, Timings
+from ..contract.roles import Role
 from ..contract.sampling import ModelDescription
+from ..contract.stages import StageOutcome, StageWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class EngineOptions:
     rank: int = 0
     ranks: int = 1
     loras: dict[str, Path] = field(default_factory=dict)
+    role: Role = Role.MONOLITHIC
 
     @property
     def number(self) -> int:
@@ -57,6 +60,20 @@ class Generate:
     number: int
     request: GenerationRequest
     pixels: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStage:
+    """``Generate`` of an engine that plays a role."""
+
+    number: int
+    request: StageWork
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    number: int
+    outcome: StageOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +159,7 @@ class Refusal(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     CANCELLED = "cancelled"
     DEADLINE = "deadline"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
+from ..contract.stages import StageOutcome, StageWork
 from ..errors import (
     Cancelled,
     DeadlineExceeded,
@@ -24,6 +25,7 @@ from ..errors import (
     EngineLost,
     EngineStuck,
     GenerationFailed,
+    InvalidRequest,
     ModelNotLoadable,
     OutOfMemory,
     RequestError,
@@ -38,11 +40,18 @@ log = get_logger(__name__)
 STOP_SECONDS: Final = 10.0
 WATCH_SECONDS: Final = 0.25
 PING_SECONDS: Final = 5.0
-REFUSALS: Final[dict[messages.Refusal, type[RequestError]]] = {
+
+
+def _invalid(reason: str) -> InvalidRequest:
+    return InvalidRequest(*reason.split(": ", 1))
+
+
+REFUSALS: Final[dict[messages.Refusal, Callable[[str], RequestError]]] = {
     messages.Refusal.FAILED: GenerationFailed,
     messages.Refusal.OUT_OF_MEMORY: OutOfMemory,
     messages.Refusal.CANCELLED: Cancelled,
     messages.Refusal.DEADLINE: DeadlineExceeded,
+    messages.Refusal.INVALID: _invalid,
 }
 OnStep = Callable[[int, int], None]
 
@@ -145,6 +154,20 @@ class EngineProcess:
                 notes=done.notes,
             )
 
+    async def run_stage(
+        self, work: StageWork, *, limit: float | None = None, on_step: OnStep | None = None
+    ) -> StageOutcome:
+        """As ``generate``, of an engine that plays a role.
+
+        Raises:
+            RequestError: by kind of refusal; ``EngineLost`` when the engine ended meanwhile.
+        """
+        if self.lost is not None:
+            raise EngineLost(f"the engine is gone: {self.lost}")
+        message = messages.RunStage(next(self._numbers), work)
+        ended: messages.StageEnded = await self._run(message, limit, on_step)
+        return ended.outcome
+
     async def change_adapter(self, adapter: Adapter | None) -> None:
         """Put other weights in force; nothing must run.
 
@@ -157,7 +180,7 @@ class EngineProcess:
 
     async def _run(
         self,
-        message: messages.Generate | messages.ChangeAdapter | messages.Settle,
+        message: messages.Generate | messages.RunStage | messages.ChangeAdapter | messages.Settle,
         limit: float | None,
         on_step: Any,
     ) -> Any:
@@ -247,7 +270,12 @@ class EngineProcess:
             case messages.StepDone(_, step, of):
                 if self._on_step:
                     self._on_step(step, of)
-            case messages.Done(number) | messages.AdapterChanged(number) | messages.Settled(number):
+            case (
+                messages.Done(number)
+                | messages.StageEnded(number)
+                | messages.AdapterChanged(number)
+                | messages.Settled(number)
+            ):
                 self._settle(number, message)
             case messages.Refused(number, kind, reason):
                 self._settle(number, REFUSALS[kind](reason))

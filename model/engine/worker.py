@@ -16,7 +16,9 @@ from multiprocessing.connection import Connection
 from typing import Any, Final, NoReturn
 
 from ..contract.compilation import Compilations, CompileMode
-from ..errors import GenerationFailed, KilnError
+from ..contract.roles import Role
+from ..contract.stages import StageOutcome
+from ..errors import GenerationFailed, InvalidRequest, KilnError
 from ..telemetry.logs import configure_logs, get_logger
 from .caches import point_compilers_to
 from .garbage import set_aside, take_back
@@ -39,8 +41,10 @@ from .messages import (
     RankLost,
     Refusal,
     Refused,
+    RunStage,
     Settle,
     Settled,
+    StageEnded,
     StepDone,
     Stop,
 )
@@ -80,8 +84,8 @@ def main(connection: Connection, options: EngineOptions, meeting: Meeting | None
 
 
 class Worker:
-    """One pipeline and the requests for it, one at a time; or (``second_rank``) the calls that the
-    first rank does not make itself."""
+    """One pipeline and the requests for it, one at a time, or its role's stage of each; or
+    (``second_rank``) the calls that the first rank does not make itself."""
 
     def __init__(self, connection: Connection, meeting: Meeting | None) -> None:
         self.connection = connection
@@ -90,6 +94,8 @@ class Worker:
         self.waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.cancelled: set[int] = set()
         self.pipelines: dict[Any, Any] = {}
+        self.role = Role.MONOLITHIC
+        self.model: Any = None
         self.compiling = False
         self.notes: dict[str, str] = {}
         self.prompts: Any = None
@@ -105,10 +111,12 @@ class Worker:
         """Find the model, import torch, load. A failure is told, and ends the process."""
         try:
             self.send(Loading("find"))
+            from ..pipelines.cuts import check_cut
             from ..pipelines.guidance import check_divisible
             from ..pipelines.location import locate
 
             folder = locate(options.model)  # first: a wrong address is told before torch is there
+            check_cut(options.role, folder.pipeline, folder.path)
             if self.meeting is not None:
                 check_divisible(folder.pipeline)
             self.send(Loading("import"))
@@ -122,7 +130,8 @@ class Worker:
 
             set_threads(options.threads, options.engines * options.ranks)
             self.send(Loading("read"))
-            model = load(folder, place(options.device, options.number), options.dtype)
+            where = place(options.device, options.number)
+            model = load(folder, where, options.dtype, options.role)
             load_adapters(next(iter(model.pipelines.values())), options.loras)
             parts = compile_parts(model.pipelines.values(), options.compile)
             if self.meeting is not None:
@@ -130,7 +139,7 @@ class Worker:
         except KilnError as error:
             self.send(LoadFailed(str(error)))
             raise SystemExit(1) from error
-        self.pipelines = model.pipelines
+        self.model, self.role, self.pipelines = model, options.role, model.pipelines
         self.prompts = PromptCache(options.prompt_cache_bytes)
         self.prompts.wrap(self.pipelines.values())
         self.compiling = options.compile is not CompileMode.OFF
@@ -162,7 +171,7 @@ class Worker:
         """Serve until told to stop."""
         while True:
             match self.waiting.get():
-                case Generate() as message:
+                case Generate() | RunStage() as message:
                     self._generate(message)
                 case ChangeAdapter() as message:
                     self._change_adapter(message)
@@ -175,7 +184,7 @@ class Worker:
                 case call:
                     self._compute(call)
 
-    def _generate(self, message: Generate) -> None:
+    def _generate(self, message: Generate | RunStage) -> None:
         # One request at a time: a cancellation of any other came too late to matter.
         self.cancelled.intersection_update({message.number})
         try:
@@ -224,14 +233,17 @@ class Worker:
         kept = set_aside() if message.settled else take_back()
         self.send(Settled(message.number, kept))
 
-    def _draw(self, message: Generate) -> Done:
+    def _draw(self, message: Generate | RunStage) -> Done | StageEnded:
         self._check(message)
         try:
-            return self._drawn(message)
+            return self._once(message)
         except Exception as error:
             if not self._gives_up_compiling(error):
                 raise
-            return self._drawn(message)
+            return self._once(message)
+
+    def _once(self, message: Generate | RunStage) -> Done | StageEnded:
+        return self._drawn(message) if isinstance(message, Generate) else self._staged(message)
 
     def _gives_up_compiling(self, error: Exception) -> bool:
         """A disk that is full costs speed, and no request."""
@@ -276,7 +288,28 @@ class Worker:
             peak_memory_bytes=drawn.peak_memory_bytes,
         )
 
-    def _on_step(self, message: Generate) -> Callable[[int, int], None]:
+    def _staged(self, message: RunStage) -> StageEnded:
+        from ..pipelines.handover import Handover
+        from ..pipelines.stages import STAGES, request_at
+
+        work = message.request
+        given = Handover.read(work.tensors, work.facts)
+        request = request_at(self.role, self.model, work, given)
+        self.prompts.begin(request)
+        staged = STAGES[self.role](self.model, request, given, self._on_step(message))
+        outcome = StageOutcome(
+            work.id,
+            staged.handover.facts,
+            staged.handover.written(),
+            staged.timings,
+            peak_memory_bytes=staged.peak_memory_bytes,
+            compilations=staged.compilations,
+            prompt_cache=self.prompts.use,
+            notes={**self.notes, **staged.notes},
+        )
+        return StageEnded(message.number, outcome)
+
+    def _on_step(self, message: Generate | RunStage) -> Callable[[int, int], None]:
         def after(step: int, of: int) -> None:
             self.send(StepDone(message.number, step, of))
             if step < of:
@@ -284,14 +317,14 @@ class Worker:
 
         return after
 
-    def _check(self, message: Generate) -> None:
+    def _check(self, message: Generate | RunStage) -> None:
         if message.number in self.cancelled:
             raise Interrupted(Refusal.CANCELLED, "cancelled")
         deadline = message.request.deadline
         if deadline is not None and time.monotonic() > deadline:
             raise Interrupted(Refusal.DEADLINE, "the deadline passed while it was drawn")
 
-    def _tell(self, message: Generate, error: Exception) -> None:
+    def _tell(self, message: Generate | RunStage, error: Exception) -> None:
         import torch
 
         request = message.request
@@ -302,6 +335,8 @@ class Worker:
             log.warning("out_of_memory", id=request.id, shape=str(request.shape),
                         detail=str(error)[:300])  # fmt: skip
             self.send(Refused(message.number, Refusal.OUT_OF_MEMORY, reason))
+        elif isinstance(error, InvalidRequest):
+            self.send(Refused(message.number, Refusal.INVALID, str(error)))
         elif isinstance(error, GenerationFailed):
             log.error(
                 "generation_failed", id=request.id, shape=str(request.shape), reason=str(error)

@@ -86,6 +86,7 @@ def model_metadata(serving: Serving) -> dict[str, Any]:
         "name": serving.name,
         "versions": versions(serving),
         "platform": PLATFORM,
+        "role": str(serving.settings.role),
         "inputs": input_tensors(serving),
         "outputs": output_tensors(serving),
         "state": str(serving.state.current),

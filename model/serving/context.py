@@ -6,7 +6,7 @@ from typing import Any
 
 from ..contract.adapter import Adapter
 from ..media.encode import EncodePool
-from ..roles.monolith import Monolith
+from ..roles.role import ServedRole
 from ..roles.server_state import ServerState
 from ..settings import Settings
 from ..telemetry.metrics import Metrics
@@ -25,7 +25,7 @@ class Serving:
 
     settings: Settings
     state: ServerState
-    role: Monolith
+    role: ServedRole
     metrics: Metrics
     pool: EncodePool
     data_plane: Any = None

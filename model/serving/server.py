@@ -19,7 +19,7 @@ from ..contract.warmup import WarmupMode
 from ..engine.garbage import set_aside
 from ..errors import EngineDied, StartupError
 from ..media.encode import EncodePool
-from ..roles.monolith import Monolith
+from ..roles.choose import role_of
 from ..roles.server_state import ServerState
 from ..telemetry.logs import configure_logs, get_logger
 from ..telemetry.metrics import Metrics
@@ -67,7 +67,7 @@ class Server:
         self.serving = Serving(
             settings=self.settings,
             state=self.state,
-            role=Monolith(resolved, self.state, metrics, pool),
+            role=role_of(resolved, self.state, metrics, pool),
             metrics=metrics,
             pool=pool,
         )

@@ -1,0 +1,31 @@
+"""What the protocols need of whatever role a server plays."""
+
+from typing import Protocol
+
+from ..contract.adapter import Adapter
+from ..contract.generation import Generation, GenerationRequest
+from ..contract.sampling import ModelDescription
+from ..pipelines.requests import Ask
+from ..warmup.report import WarmupReport
+
+
+class ServedRole(Protocol):
+    """``description`` is None until the model is loaded."""
+
+    description: ModelDescription | None
+    adapter: Adapter | None
+    report: WarmupReport
+
+    def spawn(self) -> None: ...
+
+    async def load(self) -> None: ...
+
+    def prepare(self, ask: Ask) -> GenerationRequest: ...
+
+    async def generate(self, request: GenerationRequest) -> Generation: ...
+
+    def unprove(self) -> None: ...
+
+    async def change_adapter(self, adapter: Adapter | None) -> None: ...
+
+    async def close(self) -> None: ...
