@@ -1,11 +1,14 @@
 """The page of families, from the table that the server itself reads."""
 
+from model.contract.roles import Role
 from model.contract.sampling import FrameContract
+from model.pipelines.cuts import PARTS, SCHEDULER
 from model.pipelines.families import FAMILIES, Family, Guidance, Pictures, PipelineClass
 
 from .tables import table
 
 CLASSES = ("family", "diffusers class", "tasks", "input pictures or video", "needs")
+CUTS = ("family", "the encoder hands over what these return")
 DEFAULTS = ("family", "size", "frames", "steps", "guidance", "passes", "negative prompt")
 INTRODUCTION = """# Families of models
 
@@ -61,6 +64,20 @@ RULES = """
 - Every request gets a scheduler as it was loaded, and a generator for each picture: a seed draws
   the same after any other request, and after one that was cancelled.
 """
+ROLES = """
+## Roles
+
+`--role encoder`, `denoiser` and `decoder` load a part of the pipeline each, and a router leads
+requests through them. A role's scheduler and configurations cost nothing; the weights are these, of
+those that the pipeline has:
+
+"""
+CUTS_TITLE = """
+Where a task takes a picture or a video, the encoder has the VAE's `encoder`, the decoder the rest.
+These families can be cut; with any other pipeline a role refuses to start. [Where a pipeline is
+cut](design/roles.md) says why.
+
+"""
 
 
 def render() -> str:
@@ -71,9 +88,29 @@ def render() -> str:
         for name, known in family.pipelines.items()
     ]
     defaults = [row for family in FAMILIES for row in _default_rows(family)]
-    return (
-        INTRODUCTION + table(CLASSES, classes) + DEFAULTS_TITLE + table(DEFAULTS, defaults) + RULES
+    holdings = [_holding(role, parts - {SCHEDULER}) for role, parts in PARTS.items()]
+    return "".join(
+        (
+            INTRODUCTION,
+            table(CLASSES, classes),
+            DEFAULTS_TITLE,
+            table(DEFAULTS, defaults),
+            RULES,
+            ROLES,
+            table(("role", "components"), holdings),
+            CUTS_TITLE,
+            table(CUTS, [_cut_row(family) for family in FAMILIES if family.cut]),
+        )
     )
+
+
+def _holding(role: Role, parts: frozenset[str]) -> tuple[str, ...]:
+    return role, ", ".join(f"`{each}`" for each in sorted(parts))
+
+
+def _cut_row(family: Family) -> tuple[str, ...]:
+    shown = ", ".join(f"`{each}`" for each in family.cut)
+    return family.name, shown
 
 
 def _class_row(family: Family, name: str, known: PipelineClass) -> tuple[str, ...]:
