@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from tools.cluster import record as records
 from tools.cluster.build import build_all, find_go, unbuilt
 from tools.cluster.errors import GoMissing
 from tools.cluster.families import CHART_FAMILIES, FAMILIES, NODE_FAMILIES
+from tools.cluster.node import checkout, requirements
 from tools.cluster.places import running_folder
 from tools.cluster.record import Record
+from tools.images.layers import Image
 
-# A first run builds the programs in the first fixture.
+# A first run builds the programs, or our images, in the first fixture.
 BUILD_SECONDS = 3600
 
 
@@ -42,10 +44,12 @@ HELM = {"helm": CHART_FAMILIES["helm"]}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
-    if "KUBECONFIG" in os.environ or not unbuilt(FAMILIES | NODE_FAMILIES):
+    if "KUBECONFIG" in os.environ:
         return
+    builds = bool(unbuilt(FAMILIES | NODE_FAMILIES))
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        ours = Path(__file__).parent in item.path.parents
+        if ours and (builds or "built_images" in getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
@@ -81,6 +85,13 @@ def programs() -> None:
     except GoMissing as missing:
         pytest.skip(str(missing))
     build_all()
+
+
+@pytest.fixture(scope="session")
+def built_images() -> Mapping[str, Image]:
+    """Our own images of this checkout, by their targets, for a node that can be here."""
+    node.can_run(*requirements.IMAGE_NEEDS)
+    return checkout.built()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ python -m tools.cluster kubeconfig    the file's path, for KUBECONFIG
 python -m tools.cluster down          end it and remove everything that it wrote
 python -m tools.cluster stop NAME     end one program, and start NAME again: for drills
 python -m tools.cluster load FILE     give the node the images of an OCI or docker archive
+python -m tools.cluster images        build controller and model-cpu of this checkout, for the node
 python -m tools.cluster packages      the Debian packages that a node lacks here
                         packages --install             and install them (root)
 python -m tools.cluster build         only build; build --node builds a node's programs, too
@@ -25,7 +26,7 @@ from . import record as records
 from .build import build_all
 from .errors import ClusterError
 from .families import FAMILIES, NODE_FAMILIES
-from .node import images, requirements
+from .node import checkout, images, requirements
 from .program import Program
 from .programs import PROGRAMS
 from .record import Record
@@ -112,8 +113,16 @@ def _load(options: argparse.Namespace) -> int:
     return 0
 
 
+def _images(options: argparse.Namespace) -> int:
+    record = _record(options)
+    for image in checkout.built().values():
+        print(checkout.bring(record.layout, image))
+    return 0
+
+
 def _packages(options: argparse.Namespace) -> int:
-    packages = requirements.missing(requirements.NEEDS + requirements.TEST_NEEDS)
+    needs = requirements.NEEDS + requirements.TEST_NEEDS + requirements.IMAGE_NEEDS
+    packages = requirements.missing(needs)
     if packages and options.install:
         requirements.install(packages)
     elif packages:
@@ -156,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
         "stop": _stop,
         "start": _start,
         "load": _load,
+        "images": _images,
         "packages": _packages,
         "build": _build,
     }

@@ -6,7 +6,7 @@ python -m tools.images --base registry.example/python:3.12 --repository registry
 """
 
 import argparse
-import subprocess
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +14,17 @@ from pathlib import Path
 import model
 
 from .base import debian
-from .builders import BUILDERS, Build, command, find, run
+from .builders import BUILDERS, find
+from .checkout import TARGETS, build
 from .errors import ImageError
 
-ROOT = Path(__file__).parents[2]
-TARGETS = ("controller", "model", "model-cpu")
 NEXT = """\
 
 Built:
 {images}
 Next, so that a cluster finds them:
 
-    {builder} push {first}
+    {push}
 """
 
 
@@ -34,43 +33,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         builder = find(options.builder)
+        if options.storage:
+            builder = builder.storing_in(options.storage.resolve())
         base = debian(builder) if options.debian else options.base
-        builds = [
-            Build(
-                target,
-                f"{options.repository}/{target}:{options.tag}",
-                base,
-                tuple(labels().items()),
-            )
-            for target in options.targets or TARGETS
-        ]
-        for build in builds:
-            print(f"images: {builder.name} builds {build.tag}", file=sys.stderr, flush=True)
-            run(command(builder, build, ROOT))
+        tags = {name: f"{options.repository}/{name}:{options.tag}" for name in _targets(options)}
+        for target, tag in tags.items():
+            build(builder, target, tag, base)
     except ImageError as error:
         print(f"images: {error}", file=sys.stderr)
         return 1
-    tags = [build.tag for build in builds]
-    print(
-        NEXT.format(
-            images="".join(f"    {tag}\n" for tag in tags), builder=builder.name, first=tags[0]
-        )
-    )
+    images = list(tags.values())
+    push = shlex.join(builder.line("push", images[0]))
+    print(NEXT.format(images="".join(f"    {each}\n" for each in images), push=push))
     return 0
 
 
-def labels() -> dict[str, str]:
-    """What tells one build of an image from another."""
-    named = {"version": model.__version__, "revision": _git("rev-parse", "HEAD")}
-    return {f"org.opencontainers.image.{name}": value for name, value in named.items() if value}
-
-
-def _git(*arguments: str) -> str:
-    """Empty where this is no checkout: a release's archive builds, too."""
-    done = subprocess.run(
-        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+def _targets(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(options.targets) or TARGETS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     base.add_argument("--debian", action="store_true",
                       help="make the base of Debian's packages first, where no registry of images "
                       "can be reached; needs root and debootstrap")  # fmt: skip
+    parser.add_argument("--storage", type=Path, metavar="FOLDER",
+                        help="where podman or buildah keeps images and layers, instead of its "
+                        "usual place")  # fmt: skip
     parser.add_argument("--repository", default="kiln", help="before the image's name (kiln)")
     parser.add_argument("--tag", default=model.__version__, help=f"({model.__version__})")
     return parser

@@ -35,7 +35,7 @@ def debian(builder: Builder) -> str:
         ImageError: debootstrap is missing or failed, or this is not root.
     """
     image = tag()
-    found = subprocess.run([builder.name, "inspect", image], capture_output=True, check=False)
+    found = subprocess.run(builder.line("inspect", image), capture_output=True, check=False)
     if found.returncode == 0:
         return image
     if shutil.which(COMMAND[0]) is None:
@@ -51,7 +51,7 @@ def debian(builder: Builder) -> str:
         shutil.rmtree(context / "system")
         file = context / "Dockerfile"
         file.write_text("FROM scratch\nADD system.tar /\n", encoding="utf-8")
-        run([*builder.build, "--file", str(file), "--tag", image, str(context)])
+        run(builder.line(*builder.build, "--file", str(file), "--tag", image, str(context)))
     return image
 
 

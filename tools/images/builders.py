@@ -3,8 +3,9 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ImageError
@@ -16,30 +17,54 @@ NONE_WORKS = (
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """``check`` ends with 0 where it can work; ``volumes`` says whether a build may mount some."""
+    """``check`` ends with 0 where it can work; ``volumes`` says whether a build may mount some.
+
+    ``options`` come before every command. ``stored``: whether another place than its usual one can
+    be told for its images and layers.
+    """
 
     name: str
     check: tuple[str, ...]
     build: tuple[str, ...]
     volumes: bool
+    stored: bool
+    options: tuple[str, ...] = ()
+
+    def line(self, *arguments: str) -> list[str]:
+        """One of its commands."""
+        return [self.name, *self.options, *arguments]
+
+    def storing_in(self, folder: Path) -> "Builder":
+        """The same with its images and layers in ``folder``.
+
+        Raises:
+            ImageError: it has no such choice.
+        """
+        if not self.stored:
+            raise ImageError(
+                f"{self.name} keeps images where its daemon does: no --storage with it"
+            )
+        return replace(self, options=("--root", str(folder), "--runroot", str(folder / "run")))
 
     @property
     def works(self) -> bool:
         """Whether it is installed and, where it needs one, its daemon answers."""
         if shutil.which(self.name) is None:
             return False
-        return subprocess.run(self.check, capture_output=True, check=False).returncode == 0
+        done = subprocess.run(self.line(*self.check), capture_output=True, check=False)
+        return done.returncode == 0
 
 
 BUILDERS = (
-    Builder("docker", ("docker", "info"), ("docker", "build"), volumes=False),
-    Builder("podman", ("podman", "version"), ("podman", "build", "--layers"), volumes=True),
+    Builder("docker", ("info",), ("build",), volumes=False, stored=False),
+    Builder("podman", ("version",), ("build", "--layers"), volumes=True, stored=True),
     # In a chroot it needs neither user namespaces nor a runtime for containers.
     Builder(
         "buildah",
-        ("buildah", "version"),
-        ("buildah", "bud", "--layers", "--isolation", "chroot"),
+        ("version",),
+        ("bud", "--layers", "--isolation", "chroot"),
         volumes=True,
+        stored=True,
     ),
 )
 
@@ -70,7 +95,7 @@ def find(name: str | None = None) -> Builder:
 def command(builder: Builder, build: Build, root: Path) -> list[str]:
     """What builds it from the checkout at ``root``."""
     return [
-        *builder.build,
+        *builder.line(*builder.build),
         *("--file", str(root / "Dockerfile"), "--target", build.target, "--tag", build.tag),
         *(("--build-arg", f"BASE={build.base}") if build.base else ()),
         *_of_the_machine(builder),
@@ -80,12 +105,12 @@ def command(builder: Builder, build: Build, root: Path) -> list[str]:
 
 
 def run(line: Sequence[str]) -> None:
-    """Run a builder's command; what it says goes to this terminal.
+    """Run a builder's command; what it says goes to this terminal, as messages.
 
     Raises:
         ImageError: it failed.
     """
-    status = subprocess.run(line, check=False).returncode
+    status = subprocess.run(line, stdout=sys.stderr, check=False).returncode
     if status:
         raise ImageError(f"status {status} from: {' '.join(line)}")
 

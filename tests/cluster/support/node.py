@@ -64,11 +64,11 @@ SYSCTLS = (
 )
 
 
-def can_run() -> None:
+def can_run(*further: requirements.Need) -> None:
     """Skip where no node can be, which CI does not accept; build what is missing."""
     if "KUBECONFIG" in os.environ:
         pytest.skip(NOT_OURS)
-    needs = requirements.NEEDS + requirements.TEST_NEEDS
+    needs = (*requirements.NEEDS, *requirements.TEST_NEEDS, *further)
     try:
         requirements.check()
         if packages := requirements.missing(needs):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ..errors import ClusterError
 
@@ -48,6 +49,8 @@ NEEDS = (
 )
 # The tests' pods run it.
 TEST_NEEDS = (Need("busybox-static", command="busybox"),)
+# What makes our own images, where no registry has a base for them.
+IMAGE_NEEDS = (Need("buildah", command="buildah"), Need("debootstrap", command="debootstrap"))
 
 
 class NodeImpossible(ClusterError):
@@ -103,10 +106,10 @@ def run(command: str, *arguments: str) -> str:
     return run_program(program, *arguments)
 
 
-def run_program(program: Path, *arguments: str) -> str:
+def run_program(program: Path, *arguments: str, stdin: IO[bytes] | None = None) -> str:
     """The same for a file."""
     command = [str(program), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
     if result.returncode:
         said = result.stderr.strip() or result.stdout.strip()
         raise ClusterError(f"{' '.join(command)} failed: {said}")

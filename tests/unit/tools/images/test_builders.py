@@ -24,14 +24,14 @@ def program(folder: Path, name: str, status: int) -> Builder:
     file = folder / name
     file.write_text(f"#!/bin/sh\nexit {status}\n")
     file.chmod(0o755)
-    return Builder(name, (name, "check"), (name, "build"), volumes=False)
+    return Builder(name, ("check",), ("build",), volumes=False, stored=False)
 
 
 def test_the_first_that_works_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     without_daemon = program(tmp_path, "without-daemon", status=1)
     working = program(tmp_path, "working", status=0)
-    missing = Builder("not-installed-anywhere", ("no",), ("no",), volumes=False)
+    missing = Builder("not-installed-anywhere", ("no",), ("no",), volumes=False, stored=False)
     monkeypatch.setattr(builders, "BUILDERS", (missing, without_daemon, working))
     assert find() == working
     assert find("working") == working
@@ -65,3 +65,15 @@ def test_the_machines_index_and_authority_hold_in_the_build(
     assert "PIP_INDEX_URL=https://packages.example/simple" in line
     assert "--volume" not in line
     assert "PIP_CERT=/trust/ca.crt" not in line
+
+
+def test_another_storage_is_told_before_every_command() -> None:
+    stored = BUILDAH.storing_in(Path("/layers"))
+    options = ["--root", "/layers", "--runroot", "/layers/run"]
+    assert stored.line("push", "x") == ["buildah", *options, "push", "x"]
+    assert command(stored, BUILD, ROOT)[:6] == ["buildah", *options, "bud"]
+
+
+def test_a_daemon_cannot_be_told_another_storage() -> None:
+    with pytest.raises(ImageError, match="docker keeps images where its daemon does"):
+        DOCKER.storing_in(Path("/layers"))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import model
-from tools.images.__main__ import TARGETS, labels, main
+from tools.images.__main__ import main
+from tools.images.checkout import TARGETS, labels
 
 ROOT = Path(model.__file__).parents[1]
 STAGE = re.compile(r"^FROM \S+ AS (\S+)$", re.MULTILINE)

@@ -1,0 +1,189 @@
+"""The images that people get: what is in them, what is not, and that they run as strictly as a
+cluster may want."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.support import pods
+from tests.cluster.support.images import CONTROLLER, MODEL, Images
+from tests.cluster.support.kubectl import Kubectl, Object
+from tests.integration.support.server import wait_until
+from tools.cluster.node import checkout
+from tools.images.base import debian
+from tools.images.builders import Build, command, run
+from tools.images.checkout import ROOT, labels
+from tools.images.layers import Image, read
+
+MEGABYTE = 1_000_000
+SECONDS = 120
+USER = 65532
+HEAVY = ("torch", "numpy", "kserve", "diffusers", "transformers", "triton", "pip")
+SCRIPT = Path(__file__).with_name("look.py").read_text(encoding="utf-8")
+LOOK = {"command": ["python", "-c", SCRIPT, *HEAVY]}
+HELP = {"args": ["serve", "--help"]}
+DOCTOR = {"args": ["doctor"]}
+READY = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
+# What the sources of an image are.
+SOURCES = ("Dockerfile", ".dockerignore", "LICENSE", "constraints", "controller", "model")
+
+
+@pytest.fixture(scope="module")
+def controller(kubectl: Kubectl, ours: Images) -> dict[str, str]:
+    """What containers of the controller's image printed, by their names."""
+    return printed(kubectl, "controller", ours.controller, look=LOOK, help={"args": ["--help"]})
+
+
+@pytest.fixture(scope="module")
+def model(kubectl: Kubectl, ours: Images) -> dict[str, str]:
+    """The same for the model server."""
+    containers = {
+        "look": LOOK,
+        "help": {"args": ["serve", "--help"]},
+        "doctor": {"args": ["doctor"]},
+    }
+    return printed(kubectl, "model", ours.model, **containers)
+
+
+def test_controller_image_is_below_250_mb(built_images: Mapping[str, Image]) -> None:
+    assert 100 * MEGABYTE < built_images[CONTROLLER].size < 250 * MEGABYTE
+
+
+def test_controller_image_holds_nothing_heavy(controller: dict[str, str]) -> None:
+    seen = json.loads(controller["look"])
+    assert seen["found"] == []
+    assert seen["refused"] == list(HEAVY)
+
+
+def test_model_image_holds_what_it_serves_with_and_no_compiler(model: dict[str, str]) -> None:
+    seen = json.loads(model["look"])
+    # The same look that finds nothing in the controller's image.
+    assert {"torch", "numpy", "kserve", "diffusers", "transformers"} <= set(seen["found"])
+    assert seen["refused"] == ["triton", "pip"]
+
+
+def test_both_run_as_nobody_with_a_read_only_root(
+    controller: dict[str, str], model: dict[str, str]
+) -> None:
+    for said in (controller, model):
+        seen = json.loads(said["look"])
+        assert seen["user"] == USER
+        assert seen["unwritable"] == ["/", "/opt/kiln/code", "/etc"]
+
+
+def test_commands_work_inside(controller: dict[str, str], model: dict[str, str]) -> None:
+    assert "usage: python -m controller" in controller["help"]
+    assert "usage: python -m model serve" in model["help"]
+    assert "torch" in model["doctor"]
+
+
+def test_server_becomes_ready_where_no_command_is_found(kubectl: Kubectl, ours: Images) -> None:
+    """No shell, no compiler, no ldconfig: nothing that a smaller base would not have."""
+    name = "without-commands"
+    server = {
+        "command": ["/opt/kiln/bin/python", "-m", "model", "serve"],
+        "args": ["--model", "embedded://", "--cache-dir", "/tmp/cache"],  # noqa: S108
+        "env": [{"name": "PATH", "value": "/nowhere"}],
+        "readinessProbe": {
+            "httpGet": {"path": "/v2/health/ready", "port": 8080},
+            "periodSeconds": 1,
+        },
+    }
+    kubectl.apply(pod(name, ours.model, serve=server))
+    wait_until(lambda: pods.ready(kubectl.get("pod", name)), f"{name} is Ready", SECONDS)
+    kubectl.run("delete", "pod", name)
+
+
+@pytest.mark.parametrize(("target", "title"), [(CONTROLLER, "controller"), (MODEL, "model")])
+def test_image_says_what_it_is_and_how_it_ends(
+    built_images: Mapping[str, Image], target: str, title: str
+) -> None:
+    said = configuration(built_images[target])
+    assert said["StopSignal"] == "SIGTERM"
+    assert said["User"] == f"{USER}:{USER}"
+    prefix = "org.opencontainers.image"
+    expected = {f"{prefix}.title": f"kiln-{title}", f"{prefix}.licenses": "Apache-2.0", **labels()}
+    assert expected.items() <= said["Labels"].items()
+
+
+@pytest.mark.parametrize("target", [CONTROLLER, MODEL])
+def test_change_of_code_leaves_all_large_layers(
+    built_images: Mapping[str, Image], tmp_path: Path, target: str
+) -> None:
+    changed = rebuilt(tmp_path, target)
+    before = {each.digest for each in built_images[target].layers}
+    new = [each for each in changed.layers if each.digest not in before]
+    assert changed.config != built_images[target].config
+    assert 0 < sum(each.size for each in new) < 30 * MEGABYTE
+    assert changed.size > 200 * MEGABYTE
+
+
+def rebuilt(folder: Path, target: str) -> Image:
+    """The image of a copy of this checkout whose code says one thing more."""
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    with (folder / "model/contract/__init__.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n# {folder}\n")
+    builder = checkout.builder()
+    tag = f"{checkout.REPOSITORY}/{target}:changed"
+    run(command(builder, Build(target, tag, debian(builder)), folder))
+    try:
+        return read(builder, tag)
+    finally:
+        run(builder.line("rmi", tag))
+
+
+def configuration(image: Image) -> dict[str, Any]:
+    """As the image specification has it."""
+    line = checkout.builder().line("inspect", "--type", "image", image.config.partition(":")[2])
+    said: dict[str, Any] = json.loads(subprocess.check_output(line))["OCIv1"]["config"]
+    return said
+
+
+def printed(kubectl: Kubectl, name: str, image: str, **containers: Object) -> dict[str, str]:
+    """What they print, each to its end, in one pod."""
+    kubectl.apply(pod(name, image, **containers))
+
+    def phase() -> str:
+        status = kubectl.get("pod", name)["status"]
+        return str(status["phase"]) if status["phase"] in ("Succeeded", "Failed") else ""
+
+    ended = wait_until(phase, f"pod {name} has ended", SECONDS)
+    said = {each: kubectl.run("logs", name, "--container", each) for each in containers}
+    assert ended == "Succeeded", said
+    return said
+
+
+def pod(name: str, image: str, **containers: Object) -> Object:
+    """As the operator would run it, but for its probes and its limits."""
+    body = pods.web(name)
+    body["spec"] |= {
+        # Nothing here says which user it is: the image does.
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "volumes": [{"name": each, "emptyDir": {}} for each in ("tmp", "shm")],
+        "containers": [
+            {
+                "name": each,
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+                    {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108
+                ],
+                **further,
+            }
+            for each, further in containers.items()
+        ],
+    }
+    return body

@@ -1,0 +1,36 @@
+"""What images are built of: this checkout, and what tells one build of it from another."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import model
+
+from .builders import Build, Builder, command, run
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ("controller", "model", "model-cpu")
+
+
+def build(builder: Builder, target: str, tag: str, base: str | None) -> None:
+    """One of ``TARGETS``.
+
+    Raises:
+        ImageError: the build failed; it has said why.
+    """
+    print(f"images: {builder.name} builds {tag}", file=sys.stderr, flush=True)
+    run(command(builder, Build(target, tag, base, tuple(labels().items())), ROOT))
+
+
+def labels() -> dict[str, str]:
+    """What tells one build of an image from another."""
+    named = {"version": model.__version__, "revision": _git("rev-parse", "HEAD")}
+    return {f"org.opencontainers.image.{name}": value for name, value in named.items() if value}
+
+
+def _git(*arguments: str) -> str:
+    """Empty where this is no checkout: a release's archive builds, too."""
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
