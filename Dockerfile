@@ -19,30 +19,40 @@ ENV PATH=/opt/kiln/bin:$PATH \
     PYTHONUNBUFFERED=1
 WORKDIR /opt/kiln/code
 
-# -- packages: from the index that the build arguments name, if they do ---------------
+# -- packages -----------------------------------------------------------------------------------
+# Where pip finds them and whom it trusts is the secret `pip`, a pip.conf, which no layer keeps:
+# docker build --secret id=pip,src=pip.conf. Without one: PyPI.
 
 # The API's client is 76 MB of generated code, most of it docstrings: it goes along without them,
 # as bytecode alone. The operator loads all of it, so that saves memory, too.
 FROM base AS controller-packages
-ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_CERT
-COPY constraints/controller.txt /constraints.txt
-RUN python3 -m venv /opt/kiln \
- && /opt/kiln/bin/pip install --no-compile --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /constraints.txt \
+COPY constraints/controller.txt /opt/kiln/constraints.txt
+RUN --mount=type=secret,id=pip,target=/run/secrets/pip \
+    export PIP_CONFIG_FILE=/run/secrets/pip \
+ && python3 -m venv /opt/kiln \
+ && /opt/kiln/bin/pip install --no-compile --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /opt/kiln/constraints.txt \
  && /opt/kiln/bin/pip uninstall --yes pip setuptools \
  && cd /opt/kiln/lib/python3*/site-packages/kubernetes \
  && python3 -m compileall -q -b -o 2 . \
  && find . -name '*.py' -delete
 
 FROM base AS model-packages
-ARG PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_CERT
-COPY constraints/model.txt /constraints.txt
-RUN python3 -m venv /opt/kiln \
- && /opt/kiln/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /constraints.txt \
+COPY constraints/model.txt /opt/kiln/constraints.txt
+RUN --mount=type=secret,id=pip,target=/run/secrets/pip \
+    export PIP_CONFIG_FILE=/run/secrets/pip \
+ && python3 -m venv /opt/kiln \
+ && /opt/kiln/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /opt/kiln/constraints.txt \
  && /opt/kiln/bin/pip uninstall --yes pip
 
 # Triton is a gigabyte that compiles for GPUs; torch needs its CUDA libraries even without one.
-FROM model-packages AS model-cpu-packages
-RUN rm -r /opt/kiln/lib/python3*/site-packages/triton /opt/kiln/lib/python3*/site-packages/triton-*
+FROM base AS model-cpu-packages
+COPY constraints/model.txt /opt/kiln/constraints.txt
+RUN --mount=type=secret,id=pip,target=/run/secrets/pip \
+    export PIP_CONFIG_FILE=/run/secrets/pip \
+ && sed -i '/^triton==/,/[^\\]$/d' /opt/kiln/constraints.txt \
+ && python3 -m venv /opt/kiln \
+ && /opt/kiln/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /opt/kiln/constraints.txt \
+ && /opt/kiln/bin/pip uninstall --yes pip
 
 # -- code -------------------------------------------------------------------------------------------
 
@@ -60,13 +70,14 @@ COPY model /opt/kiln/code/model
 RUN python3 -m compileall -q /opt/kiln/code
 
 # -- the images -------------------------------------------------------------------------------------
+# On top of their packages, not with a copy of them: a builder would read gigabytes to tell whether
+# the copy is up to date.
 # What changes with each build (version, revision, source) is a label that `make images` gives.
 
-FROM base AS controller
+FROM controller-packages AS controller
 LABEL org.opencontainers.image.title="kiln-controller" \
       org.opencontainers.image.description="Kiln's operator: DiffusionService objects become warm pods" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=controller-packages /opt/kiln /opt/kiln
 COPY --from=controller-code /opt/kiln/code /opt/kiln/code
 # Bytecode of what the operator imports: of the API's hundreds of models, that is a few.
 RUN python -c "import controller.__main__, controller.operator"
@@ -74,11 +85,10 @@ USER 65532:65532
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["python", "-m", "controller"]
 
-FROM base AS model-cpu
+FROM model-cpu-packages AS model-cpu
 LABEL org.opencontainers.image.title="kiln-model" \
       org.opencontainers.image.description="Kiln's model server: a pod says Ready only when it is hot" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=model-cpu-packages /opt/kiln /opt/kiln
 COPY --from=model-code /opt/kiln/code /opt/kiln/code
 USER 65532:65532
 STOPSIGNAL SIGTERM
@@ -87,7 +97,7 @@ CMD ["serve"]
 
 # torch.compile calls a C++ compiler while the server warms up, and wants Python's headers, which
 # the usual images of Python have and Debian keeps in a package of its own.
-FROM base AS compiler
+FROM model-packages AS compiler
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends g++ \
  && { python3 -c "import pathlib, sysconfig, sys; sys.exit(not pathlib.Path(sysconfig.get_path('include'), 'Python.h').exists())" \
@@ -98,7 +108,6 @@ FROM compiler AS model
 LABEL org.opencontainers.image.title="kiln-model" \
       org.opencontainers.image.description="Kiln's model server: a pod says Ready only when it is hot" \
       org.opencontainers.image.licenses="Apache-2.0"
-COPY --from=model-packages /opt/kiln /opt/kiln
 COPY --from=model-code /opt/kiln/code /opt/kiln/code
 USER 65532:65532
 STOPSIGNAL SIGTERM

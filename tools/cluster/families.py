@@ -84,6 +84,7 @@ NODE_FAMILIES = {
     family.name: family
     for family in (
         Family("containerd", "github.com/containerd/containerd/v2", minutes=2),
+        Family("kube-router", "github.com/cloudnativelabs/kube-router", minutes=2),
         Family("coredns", "github.com/coredns/coredns", minutes=3),
         Family("pause", "kiln.dev/tools/cluster/programs/pause", minutes=0.5),
     )

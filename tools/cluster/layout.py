@@ -25,6 +25,7 @@ PORTS = (
     "kubelet-health",
     "proxy-health",
     "proxy-metrics",
+    "policies-health",
     "dns",
     "dns-health",
     "dns-ready",
@@ -40,6 +41,7 @@ USERS = {
     "system:kube-proxy": (),
     f"system:node:{NODE_NAME}": ("system:nodes",),
     "coredns": ("system:masters",),
+    "kube-router": ("system:masters",),
     "kserve-manager": ("system:masters",),
 }
 

@@ -13,6 +13,12 @@ from .errors import ImageError
 NONE_WORKS = (
     "no builder of images works here (tried {names}): install podman or buildah, or start docker"
 )
+# Of pip: settings, and the variables of its environment that give them.
+PIP_SETTINGS = {
+    "index-url": "PIP_INDEX_URL",
+    "extra-index-url": "PIP_EXTRA_INDEX_URL",
+    "cert": "PIP_CERT",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +98,14 @@ def find(name: str | None = None) -> Builder:
     raise ImageError(NONE_WORKS.format(names=", ".join(each.name for each in wanted)))
 
 
-def command(builder: Builder, build: Build, root: Path) -> list[str]:
-    """What builds it from the checkout at ``root``."""
+def command(builder: Builder, build: Build, root: Path, settings: Path | None = None) -> list[str]:
+    """What builds it from the checkout at ``root``, with the ``settings`` that pip shall have."""
     return [
         *builder.line(*builder.build),
         *("--file", str(root / "Dockerfile"), "--target", build.target, "--tag", build.tag),
         *(("--build-arg", f"BASE={build.base}") if build.base else ()),
-        *_of_the_machine(builder),
+        *(("--secret", f"id=pip,src={settings}") if settings else ()),
+        *_trusted(builder),
         *(part for name, value in build.labels for part in ("--label", f"{name}={value}")),
         str(root),
     ]
@@ -115,12 +122,22 @@ def run(line: Sequence[str]) -> None:
         raise ImageError(f"status {status} from: {' '.join(line)}")
 
 
-def _of_the_machine(builder: Builder) -> tuple[str, ...]:
-    """Where pip finds packages and whom it trusts, here, is where and whom it does in the build."""
-    given = [name for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL") if os.environ.get(name)]
-    found = [part for name in given for part in ("--build-arg", f"{name}={os.environ[name]}")]
-    trusted = os.environ.get("PIP_CERT")
-    if trusted and builder.volumes:
-        folder = Path(trusted).parent
-        found += ["--build-arg", f"PIP_CERT={trusted}", "--volume", f"{folder}:{folder}:ro"]
-    return tuple(found)
+def pip_settings(builder: Builder) -> str:
+    """Where pip finds packages and whom it trusts, here, is where and whom it does in the build.
+
+    As a file of settings; empty where the environment says nothing of it.
+    """
+    names = {key: name for key, name in PIP_SETTINGS.items() if os.environ.get(name)}
+    if not builder.volumes:
+        names.pop("cert", None)
+    lines = [f"{key} = {os.environ[name]}" for key, name in names.items()]
+    return "\n".join(("[global]", *lines, "")) if lines else ""
+
+
+def _trusted(builder: Builder) -> tuple[str, ...]:
+    """The authorities' certificates, mounted where they are here."""
+    file = os.environ.get(PIP_SETTINGS["cert"])
+    if not (file and builder.volumes):
+        return ()
+    folder = Path(file).parent
+    return ("--volume", f"{folder}:{folder}:ro")

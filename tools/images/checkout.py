@@ -2,24 +2,31 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import model
 
-from .builders import Build, Builder, command, run
+from .builders import Build, Builder, command, pip_settings, run
 
 ROOT = Path(__file__).parents[2]
 TARGETS = ("controller", "model", "model-cpu")
 
 
-def build(builder: Builder, target: str, tag: str, base: str | None) -> None:
-    """One of ``TARGETS``.
+def build(builder: Builder, target: str, tag: str, base: str | None, root: Path = ROOT) -> None:
+    """One of ``TARGETS``, of the checkout at ``root``.
 
     Raises:
         ImageError: the build failed; it has said why.
     """
     print(f"images: {builder.name} builds {tag}", file=sys.stderr, flush=True)
-    run(command(builder, Build(target, tag, base, tuple(labels().items())), ROOT))
+    what = Build(target, tag, base, tuple(labels().items()))
+    with tempfile.NamedTemporaryFile("w", prefix="kiln-pip-", encoding="utf-8") as file:
+        # Only its owner can read it, and no layer keeps it: an index may have a password.
+        settings = pip_settings(builder)
+        file.write(settings)
+        file.flush()
+        run(command(builder, what, root, Path(file.name) if settings else None))
 
 
 def labels() -> dict[str, str]:

@@ -16,8 +16,8 @@ from tests.cluster.support.kubectl import Kubectl, Object
 from tests.integration.support.server import wait_until
 from tools.cluster.node import checkout
 from tools.images.base import debian
-from tools.images.builders import Build, command, run
-from tools.images.checkout import ROOT, labels
+from tools.images.builders import run
+from tools.images.checkout import ROOT, build, labels
 from tools.images.layers import Image, read
 
 MEGABYTE = 1_000_000
@@ -132,7 +132,7 @@ def rebuilt(folder: Path, target: str) -> Image:
         file.write(f"\n# {folder}\n")
     builder = checkout.builder()
     tag = f"{checkout.REPOSITORY}/{target}:changed"
-    run(command(builder, Build(target, tag, debian(builder)), folder))
+    build(builder, target, tag, debian(builder), folder)
     try:
         return read(builder, tag)
     finally:

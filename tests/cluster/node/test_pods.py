@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.support import node, pods
+from tests.cluster.support import node, pods, policies
 from tests.cluster.support.kubectl import Kubectl
 from tests.integration.support.server import wait_until
 
@@ -92,6 +92,29 @@ def test_deleted_pod_is_gone_and_its_service_knows(kubectl: Kubectl) -> None:
     wait_until(lambda: _endpoints(kubectl, "short"), "the endpoint is there", pods.SECONDS)
     kubectl.run("delete", "pod", "short")
     wait_until(lambda: not _endpoints(kubectl, "short"), "the endpoint is gone", pods.SECONDS)
+
+
+def test_c13_network_policy_lets_in_whom_it_names_and_probes_and_nobody_else(
+    kubectl: Kubectl,
+) -> None:
+    policy = policies.rendered()
+    pods.bring(kubectl, "allowed", **policies.ALLOWED)
+    pods.bring(kubectl, "served", **policies.selected(policy))
+    for client in ("allowed", CLIENT):
+        assert policies.reaches(kubectl, client, "served")
+    kubectl.apply(policy)
+
+    def kept_out(server: str) -> bool:
+        return not policies.reaches(kubectl, CLIENT, server)
+
+    wait_until(lambda: kept_out("served"), "the foreign pod is kept out", pods.SECONDS)
+    assert policies.reaches(kubectl, "allowed", "served")
+    # A pod that comes now is Ready only when the kubelet's probe gets in.
+    pods.bring(kubectl, "later", **policies.selected(policy))
+    wait_until(lambda: kept_out("later"), "it is kept out of a new pod, too", pods.SECONDS)
+    assert policies.reaches(kubectl, "allowed", "later")
+    kubectl.run("delete", "networkpolicy", policy["metadata"]["name"])
+    wait_until(lambda: not kept_out("served"), "without it, everyone gets in", pods.SECONDS)
 
 
 def _answer(kubectl: Kubectl, pod: str, address: str) -> str:

@@ -127,6 +127,7 @@ def traces(folder: Path) -> dict[str, list[str]]:
     ours = (str(folder), "/run/kiln-node", str(cache_folder() / "images"))
     links = json.loads(subprocess.check_output(["ip", "-json", "link"]))
     tables = subprocess.check_output(["nft", "list", "tables"], text=True).splitlines()
+    rules = subprocess.check_output(["iptables-save"], text=True)
     cgroups = Path("/sys/fs/cgroup").glob("**/kiln-node")
     return {
         "processes": [each for each in _processes() if any(name in each for name in ours)],
@@ -134,7 +135,9 @@ def traces(folder: Path) -> dict[str, list[str]]:
         "links": sorted(
             each["ifname"] for each in links if each["ifname"].startswith(("kiln", "veth", "cni"))
         ),
-        "tables": sorted(each for each in tables if "kiln" in each or "kube" in each),
+        "tables": sorted(tables),
+        "rules": [each for each in rules.splitlines() if "KUBE-" in each],
+        "sets": subprocess.check_output(["ipset", "list", "-name"], text=True).split(),
         "cgroups": [str(each) for each in cgroups],
         "places": [each for each in (*PLACES, str(folder)) if Path(each).exists()],
         "sysctls": [Path("/proc/sys", each).read_text().strip() for each in SYSCTLS],

@@ -77,9 +77,11 @@ def ready(pod: Object) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def bring(kubectl: Kubectl, name: str) -> Object:
-    """A pod that is Ready."""
-    kubectl.apply(web(name))
+def bring(kubectl: Kubectl, name: str, **labels: str) -> Object:
+    """A pod that is Ready, with these labels beside its name."""
+    pod = web(name)
+    pod["metadata"]["labels"] |= labels
+    kubectl.apply(pod)
     running(kubectl, name)
     kubectl.run("exec", name, "--", "touch", f"/www/{READY}")
     return becoming_ready(kubectl, name)

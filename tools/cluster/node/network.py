@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ClusterError
 from ..layout import NODE_HOST
+from . import policies
 from .places import BRIDGE, NETWORK, NETWORK_RESULTS, remove_empty
 from .requirements import run
 
@@ -66,6 +67,7 @@ def configuration(folder: str) -> dict[str, Any]:
 
 def remove() -> None:
     """The tables, the links and what the plugins remember, as far as they are there."""
+    policies.remove()
     tables = json.loads(run("nft", "--json", "list", "tables"))["nftables"]
     there = {(each["table"]["family"], each["table"]["name"]) for each in tables if "table" in each}
     for family, name in there.intersection(TABLES):

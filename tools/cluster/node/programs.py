@@ -3,6 +3,7 @@
 from ..layout import NODE_HOST, NODE_NAME
 from ..program import Program
 from . import containerd, dns, kubelet, proxy
+from .policies import KUBE_ROUTER
 
 CONTAINERD = Program(
     name="containerd",
@@ -70,4 +71,4 @@ COREDNS = Program(
 )
 
 # The kubelet before the proxy, which waits for the node's address.
-NODE_PROGRAMS = (CONTAINERD, KUBELET, SCHEDULER, KUBE_PROXY, COREDNS)
+NODE_PROGRAMS = (CONTAINERD, KUBELET, SCHEDULER, KUBE_PROXY, KUBE_ROUTER, COREDNS)

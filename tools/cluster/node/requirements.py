@@ -39,6 +39,8 @@ class Need:
 NEEDS = (
     Need("runc", command="runc"),
     Need("nftables", command="nft"),
+    Need("iptables", command="iptables"),
+    Need("ipset", command="ipset"),
     Need("iproute2", command="ip"),
     Need("mount", command="umount"),
     Need(

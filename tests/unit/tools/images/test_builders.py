@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tools.images import builders
-from tools.images.builders import BUILDERS, Build, Builder, command, find
+from tools.images.builders import BUILDERS, Build, Builder, command, find, pip_settings
 from tools.images.errors import ImageError
 
 ROOT = Path("/checkout")
@@ -54,17 +54,22 @@ def test_a_base_is_an_argument_of_the_build() -> None:
 def test_the_machines_index_and_authority_hold_in_the_build(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert pip_settings(BUILDAH) == ""
     monkeypatch.setenv("PIP_INDEX_URL", "https://packages.example/simple")
     monkeypatch.setenv("PIP_CERT", "/trust/ca.crt")
+    index = "[global]\nindex-url = https://packages.example/simple\n"
+    assert pip_settings(BUILDAH) == f"{index}cert = /trust/ca.crt\n"
     line = command(BUILDAH, BUILD, ROOT)
-    assert "PIP_INDEX_URL=https://packages.example/simple" in line
-    assert "PIP_CERT=/trust/ca.crt" in line
     assert line[line.index("--volume") + 1] == "/trust:/trust:ro"
     # Docker's builds mount nothing of the machine: a file that is not there would break pip.
-    line = command(DOCKER, BUILD, ROOT)
-    assert "PIP_INDEX_URL=https://packages.example/simple" in line
-    assert "--volume" not in line
-    assert "PIP_CERT=/trust/ca.crt" not in line
+    assert pip_settings(DOCKER) == index
+    assert "--volume" not in command(DOCKER, BUILD, ROOT)
+
+
+def test_pips_settings_are_a_secret_of_the_build() -> None:
+    line = command(DOCKER, BUILD, ROOT, Path("/tmp/pip.conf"))  # noqa: S108
+    assert line[line.index("--secret") + 1] == "id=pip,src=/tmp/pip.conf"
+    assert "--secret" not in command(DOCKER, BUILD, ROOT)
 
 
 def test_another_storage_is_told_before_every_command() -> None:
