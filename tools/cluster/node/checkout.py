@@ -6,13 +6,14 @@ containerd has unpacked. A change of code builds and brings megabytes.
 
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tools.images.base import debian
-from tools.images.builders import Builder, find
+from tools.images.builders import Builder, find, run
 from tools.images.checkout import build
 from tools.images.errors import ImageError
 from tools.images.layers import Image, read, write
@@ -26,6 +27,8 @@ from . import archive, images
 TARGETS = ("controller", "model-cpu")
 REPOSITORY = "localhost/kiln"
 TEMPORARY = "bringing-"
+# A change of code leaves some twenty behind, a few megabytes each.
+KEPT = 300
 NAMED = 12
 
 
@@ -56,9 +59,22 @@ def built(targets: Sequence[str] = TARGETS) -> dict[str, Image]:
                 tag = f"{REPOSITORY}/{target}:latest"
                 build(chosen, target, tag, base)
                 found[target] = read(chosen, tag)
+            prune(chosen)
     except ImageError as error:
         raise ClusterError(str(error)) from error
     return found
+
+
+def prune(chosen: Builder, kept: int = KEPT) -> None:
+    """Once there are more than ``kept``, remove the images that no named one lies on.
+
+    Layers of packages stay: images lie on them.
+    """
+    listed = subprocess.run(
+        chosen.line("images", "--all", "--quiet"), capture_output=True, text=True, check=True
+    )
+    if len(listed.stdout.split()) > kept:
+        run(chosen.line("rmi", "--prune"))
 
 
 def reference(image: Image) -> str:

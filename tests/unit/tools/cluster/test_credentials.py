@@ -83,5 +83,5 @@ def test_kubeconfig_names_the_user_with_its_groups(credentials: Layout, user: st
 
 def test_nobody_else_may_read_a_key(credentials: Layout) -> None:
     secret = [*credentials.folder.rglob("*.key"), *credentials.folder.glob("*.kubeconfig")]
-    assert len(secret) == 12
+    assert len(secret) == 13
     assert all(stat.S_IMODE(each.stat().st_mode) == 0o600 for each in secret)
