@@ -1,6 +1,6 @@
-"""One cluster with a node for all tests of our own images."""
+"""Our own images on the cluster with a node, which these tests share with all others that need it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -11,28 +11,13 @@ from tools.cluster.record import Record
 from tools.images.layers import Image
 
 
-@pytest.fixture(scope="package")
-def up(
-    built_images: Mapping[str, Image], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Record, Kubectl]]:
-    folder = tmp_path_factory.mktemp("images")
-    with node.brought_up(folder / "cluster", folder) as found:
-        yield found
-
-
-@pytest.fixture(scope="package")
-def record(up: tuple[Record, Kubectl]) -> Record:
-    """What runs."""
-    return up[0]
-
-
-@pytest.fixture(scope="package")
-def ours(record: Record, built_images: Mapping[str, Image]) -> Images:
+@pytest.fixture(scope="session")
+def ours(node_cluster: tuple[Record, Kubectl], built_images: Mapping[str, Image]) -> Images:
     """On the node."""
-    return images.brought(record, built_images)
+    return images.brought(node_cluster[0], built_images)
 
 
-@pytest.fixture(scope="package")
-def kubectl(up: tuple[Record, Kubectl]) -> Kubectl:
+@pytest.fixture(scope="session")
+def kubectl(node_cluster: tuple[Record, Kubectl]) -> Kubectl:
     """In a namespace that enforces the strictest Pod Security."""
-    return node.within(up[1], "images")
+    return node.within(node_cluster[1], "images")
