@@ -1,4 +1,4 @@
-"""Our own images on the cluster with a node, which these tests share with all others that need it."""
+"""Our own images on the cluster with a node, which they share with all other tests that need it."""
 
 from collections.abc import Mapping
 
