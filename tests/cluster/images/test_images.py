@@ -1,10 +1,12 @@
 """The images that people get: what is in them, what is not, and that they run as strictly as a
 cluster may want."""
 
+import contextlib
 import json
+import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from tests.cluster.support import pods
 from tests.cluster.support.images import CONTROLLER, MODEL, Images
 from tests.cluster.support.kubectl import Kubectl, Object
 from tests.integration.support.server import wait_until
-from tools.cluster.node import checkout
+from tools.cluster.node import checkout, images
+from tools.cluster.record import Record
 from tools.images.base import debian
 from tools.images.builders import run
 from tools.images.checkout import ROOT, build, labels
@@ -28,6 +31,9 @@ SCRIPT = Path(__file__).with_name("look.py").read_text(encoding="utf-8")
 LOOK = {"command": ["python", "-c", SCRIPT, *HEAVY]}
 HELP = {"args": ["serve", "--help"]}
 DOCTOR = {"args": ["doctor"]}
+CHANGED = {
+    "command": ["python", "-c", "print(open('/opt/kiln/code/model/contract/__init__.py').read())"]
+}
 READY = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
 # What the sources of an image are.
 SOURCES = ("Dockerfile", ".dockerignore", "LICENSE", "constraints", "controller", "model")
@@ -115,7 +121,8 @@ def test_image_says_what_it_is_and_how_it_ends(
 def test_change_of_code_leaves_all_large_layers(
     built_images: Mapping[str, Image], tmp_path: Path, target: str
 ) -> None:
-    changed = rebuilt(tmp_path, target)
+    with rebuilt(tmp_path, target) as changed:
+        pass
     before = {each.digest for each in built_images[target].layers}
     new = [each for each in changed.layers if each.digest not in before]
     assert changed.config != built_images[target].config
@@ -123,7 +130,34 @@ def test_change_of_code_leaves_all_large_layers(
     assert changed.size > 200 * MEGABYTE
 
 
-def rebuilt(folder: Path, target: str) -> Image:
+def test_changed_image_is_brought_without_the_layers_that_the_node_has(
+    node_cluster: tuple[Record, Kubectl],
+    kubectl: Kubectl,
+    ours: Images,
+    built_images: Mapping[str, Image],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    layout = node_cluster[0].layout
+    try:
+        with rebuilt(tmp_path, CONTROLLER) as changed:
+            capfd.readouterr()
+            name = checkout.bring(layout, changed)
+        megabytes = re.search(rf"bringing {name}: (\d+) MB", capfd.readouterr().err)
+        assert megabytes
+        assert 0 < int(megabytes[1]) < 30
+        assert name != ours.controller
+        # It replaces the one before, and what it has of that one is there.
+        assert ours.controller not in images.names(layout)
+        said = printed(kubectl, "changed", name, help={"args": ["--help"]}, changed=CHANGED)
+        assert "usage: python -m controller" in said["help"]
+        assert said["changed"].rstrip().endswith(f"# {tmp_path}")
+    finally:
+        checkout.bring(layout, built_images[CONTROLLER])
+
+
+@contextlib.contextmanager
+def rebuilt(folder: Path, target: str) -> Iterator[Image]:
     """The image of a copy of this checkout whose code says one thing more."""
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
@@ -134,7 +168,7 @@ def rebuilt(folder: Path, target: str) -> Image:
     tag = f"{checkout.REPOSITORY}/{target}:changed"
     build(builder, target, tag, debian(builder), folder)
     try:
-        return read(builder, tag)
+        yield read(builder, tag)
     finally:
         run(builder.line("rmi", tag))
 
