@@ -48,7 +48,11 @@ def container(script: str, memory: str) -> dict[str, Any]:
             "httpGet": {"path": f"/{READY}", "port": PORT},
             "periodSeconds": 1,
         },
-        "resources": {"limits": {"memory": memory, "cpu": "500m"}},
+        # A small machine has room for all of them: what is not said here is as much as the limits.
+        "resources": {
+            "limits": {"memory": memory, "cpu": "500m"},
+            "requests": {"memory": "8Mi", "cpu": "10m"},
+        },
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
