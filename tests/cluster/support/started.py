@@ -1,6 +1,7 @@
 """The sample that ships, on each backend, and who saw it start."""
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def started(kubectl: Kubectl) -> Iterator[dict[str, Started]]:
         for case in CASES.values():
             witness = stack.enter_context(Witness(kubectl, case.name, case.front))
             applied[case.name] = (witness, time.time())
-            kubectl.apply(case.body())
+            kubectl.run("apply", "-f", "-", text=json.dumps(case.body()))
         for case in CASES.values():
             becoming_ready(kubectl, case.name)
         found = {}
