@@ -64,6 +64,8 @@ class Load:
         pause: float = 0.0,
     ) -> None:
         self.outcomes: list[Outcome] = []
+        self._excused: list[Outcome] = []
+        self._users: list[str] = []
         self._target = (address, http_port)
         self._grpc = f"{address}:{grpc_port}"
         self._model = model
@@ -77,11 +79,13 @@ class Load:
         gRPC.
         """
         kinds = [(self._kept, kept), (self._fresh, fresh), (self._calls, calls)]
-        threads = [
-            threading.Thread(target=kind, args=(f"{kind.__name__[1:]}-{number}",), daemon=True)
+        asked = [
+            (kind, f"{kind.__name__[1:]}-{number}")
             for kind, count in kinds
             for number in range(count)
         ]
+        self._users = [user for _, user in asked]
+        threads = [threading.Thread(target=kind, args=(user,), daemon=True) for kind, user in asked]
         for each in threads:
             each.start()
         try:
@@ -93,19 +97,23 @@ class Load:
             assert not any(each.is_alive() for each in threads), "a request does not end"
 
     def served(self, more: int = 10) -> None:
-        """Until each user that there is has had ``more`` pictures since now."""
+        """Until each user has had ``more`` answers to what was asked since now."""
         began = time.monotonic()
-        users = {each.user for each in self.outcomes}
 
         def enough() -> bool:
             late = [each for each in self.outcomes if each.began > began and each.status == OK]
-            return all(sum(each.user == user for each in late) >= more for user in users)
+            return all(sum(each.user == user for each in late) >= more for user in self._users)
 
-        wait_until(enough, f"{more} more pictures for each of {sorted(users)}", PATIENCE)
+        wait_until(enough, f"{more} more answers for each of {self._users}", PATIENCE)
 
     def failures(self, since: int = 0) -> list[Outcome]:
-        """Of all but the first ``since`` requests."""
-        return [each for each in self.outcomes[since:] if each.status != OK]
+        """Of all but the first ``since`` requests, but for those that are excused."""
+        failed = [each for each in self.outcomes[since:] if each.status != OK]
+        return [each for each in failed if each not in self._excused]
+
+    def excuse(self, failures: list[Outcome]) -> None:
+        """They had to fail, and did as they should."""
+        self._excused += failures
 
     # -- users ----------------------------------------------------------------------------------
 
