@@ -84,7 +84,9 @@ def services(kubectl: Kubectl) -> Services:
 
 
 @pytest.fixture(scope="session")
-def samples(restricted: Restricted) -> Iterator[dict[str, Started]]:
-    """By their backends. They serve until the last test; whoever changes one puts it back."""
-    with restricted() as kubectl, started(kubectl) as found:
+def samples(admin: Kubectl, installation: Installation) -> Iterator[dict[str, Started]]:
+    """By their backends. They serve until the last test; whoever changes one puts it back. They end
+    with the cluster: by then nobody may answer, for the last drill kills all of its programs.
+    """
+    with started(node.within(admin, f"e2e-{secrets.token_hex(3)}")) as found:
         yield found

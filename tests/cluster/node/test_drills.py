@@ -1,6 +1,7 @@
 """What happens to a node does not happen to its pods; and nothing stays of it and of them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,9 @@ def test_archive_is_imported_once_and_again_when_it_is_another_one(
     imports = []
     real = images.ctr
 
-    def watched(layout: Layout, *arguments: str) -> str:
+    def watched(layout: Layout, *arguments: str, **options: Any) -> str:
         imports.extend(each for each in arguments if each == "import")
-        return real(layout, *arguments)
+        return real(layout, *arguments, **options)
 
     monkeypatch.setattr(images, "ctr", watched)
     file = tmp_path / "busybox.tar"
