@@ -383,7 +383,7 @@ def test_W20_W28_warmup_is_kept_out_of_the_users_metrics(seen: Seen) -> None:
     drawn = [
         v for key, v in found.items() if key.startswith("kiln_requests_total") and '"ok"' in key
     ]
-    assert drawn == [0, 0, 0]
+    assert set(drawn) == {0}, "no protocol has one"
     assert found["kiln_images_total"] == 0
     assert found["kiln_step_seconds_count"] == 0
     assert not [key for key in found if key.startswith("kiln_stage_seconds_count")]
