@@ -39,8 +39,9 @@ class RoleWarmup:
 def warmup_of(role: Role, mode: WarmupMode, *, explicit: bool) -> RoleWarmup:
     """W05: a worker never warms itself up, whatever its default: it gets no whole request that it
     could build or copy, and the router warms it through the chain. ``explicit``: ``mode`` was set,
-    and is no default.
+    and is no default. An ``off`` that was set is the role's too: it could be nothing else.
     """
-    if role not in WORKERS or mode is WarmupMode.OFF:
+    if role not in WORKERS:
         return RoleWarmup(mode)
-    return RoleWarmup(WarmupMode.OFF, DISAGGREGATED, overruled=explicit)
+    overruled = explicit and mode is not WarmupMode.OFF
+    return RoleWarmup(WarmupMode.OFF, DISAGGREGATED, overruled=overruled)

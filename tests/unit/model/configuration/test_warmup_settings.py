@@ -216,10 +216,10 @@ def test_w05_an_explicit_server_there_is_switched_off_with_a_warning(
     assert "is switched off: a server of role denoiser" in warning
 
 
-def test_w05_an_explicit_off_there_keeps_its_source() -> None:
+def test_w05_an_explicit_off_there_is_the_roles_and_needs_no_warning() -> None:
     found = resolved("--role", "decoder", "--warmup-mode", "off")
-    assert (found.settings.warmup_mode, found.sources["warmup_mode"]) == (WarmupMode.OFF, "flag")
-    assert found.warnings == ()
+    mode, source = found.settings.warmup_mode, found.sources["warmup_mode"]
+    assert (mode, source, found.warnings) == (WarmupMode.OFF, DISAGGREGATED, ())
 
 
 def test_w05_a_plan_there_has_no_meaning_and_a_warning() -> None:

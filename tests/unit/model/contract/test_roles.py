@@ -22,8 +22,12 @@ def test_w05_other_roles_keep_theirs(role: str, mode: WarmupMode) -> None:
     assert warmup_of(Role(role), mode, explicit=True) == RoleWarmup(mode)
 
 
-def test_w05_an_off_that_was_set_is_nobodys_overruling() -> None:
-    assert warmup_of(Role.ENCODER, WarmupMode.OFF, explicit=True) == RoleWarmup(WarmupMode.OFF)
+@pytest.mark.parametrize("explicit", [False, True])
+def test_w05_an_off_that_was_set_is_the_roles_all_the_same_and_overrules_nobody(
+    explicit: bool,
+) -> None:
+    expected = RoleWarmup(WarmupMode.OFF, DISAGGREGATED)
+    assert warmup_of(Role.ENCODER, WarmupMode.OFF, explicit=explicit) == expected
 
 
 def test_every_role_is_a_worker_or_serves_users() -> None:
