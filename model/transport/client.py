@@ -9,6 +9,7 @@ import grpc
 from grpc.aio import EOF  # type: ignore[attr-defined]
 from grpc_health.v1 import health_pb2
 
+from ..contract.description import read_description
 from ..contract.roles import Role
 from ..contract.state import State
 from ..errors import BadTransfer, DeadlineExceeded, ReplicaLost
@@ -58,8 +59,9 @@ class StageClient:
             found = await self._describe(
                 DescribeRequest(), timeout=seconds, metadata=metadata(self._security)
             )
+            about = read_description(found.about) if found.about else None
             return Description(
-                Identity(Role(found.role), found.model, found.revision, found.instance),
+                Identity(Role(found.role), found.model, found.revision, found.instance, about),
                 tuple(found.wire_versions),
                 State(found.state),
             )

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 from uuid import uuid4
 
 from ..contract.roles import Role
+from ..contract.sampling import ModelDescription
 from ..contract.state import State
 from ..contract.wire import STAGE_OF, Stage
 from .payload import Payload
@@ -49,12 +50,15 @@ class StageRunner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers. ``instance`` is another with each start of the process."""
+    """Who answers. ``instance`` is another with each start of the process. ``about``: the model, of
+    which ``revision`` is; None until it is loaded.
+    """
 
     role: Role
     model: str
     revision: str
     instance: str = field(default_factory=lambda: uuid4().hex)
+    about: ModelDescription | None = None
 
     @property
     def stage(self) -> Stage:

@@ -8,6 +8,7 @@ from typing import Any, Final, Never
 import grpc
 from grpc.aio import EOF  # type: ignore[attr-defined]
 
+from ..contract.description import write_description
 from ..contract.state import State
 from ..contract.wire import READABLE_VERSIONS
 from ..errors import (
@@ -88,6 +89,7 @@ class StageService:
             revision=who.revision,
             wire_versions=READABLE_VERSIONS,
             state=self._state(),
+            about=write_description(who.about) if who.about else b"",
         )
 
     async def _run(self, _: Any, context: Any) -> None:

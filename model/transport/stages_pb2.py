@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmodel/transport/stages.proto\x12\x0ekiln.stages.v1\"%\n\x04Sent\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"g\n\x08\x41nswered\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12*\n\x08progress\x18\x02 \x01(\x0b\x32\x18.kiln.stages.v1.Progress\x12\x0e\n\x06header\x18\x03 \x01(\x0c\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\"$\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\n\n\x02of\x18\x02 \x01(\r\"\x11\n\x0f\x44\x65scribeRequest\"t\n\x0b\x44\x65scription\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\x15\n\rwire_versions\x18\x05 \x03(\r\x12\r\n\x05state\x18\x06 \x01(\t2\x8d\x01\n\x06Stages\x12\x39\n\x03Run\x12\x14.kiln.stages.v1.Sent\x1a\x18.kiln.stages.v1.Answered(\x01\x30\x01\x12H\n\x08\x44\x65scribe\x12\x1f.kiln.stages.v1.DescribeRequest\x1a\x1b.kiln.stages.v1.Descriptionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cmodel/transport/stages.proto\x12\x0ekiln.stages.v1\"%\n\x04Sent\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"g\n\x08\x41nswered\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12*\n\x08progress\x18\x02 \x01(\x0b\x32\x18.kiln.stages.v1.Progress\x12\x0e\n\x06header\x18\x03 \x01(\x0c\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\"$\n\x08Progress\x12\x0c\n\x04step\x18\x01 \x01(\r\x12\n\n\x02of\x18\x02 \x01(\r\"\x11\n\x0f\x44\x65scribeRequest\"\x83\x01\n\x0b\x44\x65scription\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\x15\n\rwire_versions\x18\x05 \x03(\r\x12\r\n\x05state\x18\x06 \x01(\t\x12\r\n\x05\x61\x62out\x18\x07 \x01(\x0c\x32\x8d\x01\n\x06Stages\x12\x39\n\x03Run\x12\x14.kiln.stages.v1.Sent\x1a\x18.kiln.stages.v1.Answered(\x01\x30\x01\x12H\n\x08\x44\x65scribe\x12\x1f.kiln.stages.v1.DescribeRequest\x1a\x1b.kiln.stages.v1.Descriptionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROGRESS']._serialized_end=228
   _globals['_DESCRIBEREQUEST']._serialized_start=230
   _globals['_DESCRIBEREQUEST']._serialized_end=247
-  _globals['_DESCRIPTION']._serialized_start=249
-  _globals['_DESCRIPTION']._serialized_end=365
-  _globals['_STAGES']._serialized_start=368
-  _globals['_STAGES']._serialized_end=509
+  _globals['_DESCRIPTION']._serialized_start=250
+  _globals['_DESCRIPTION']._serialized_end=381
+  _globals['_STAGES']._serialized_start=384
+  _globals['_STAGES']._serialized_end=525
 # @@protoc_insertion_point(module_scope)

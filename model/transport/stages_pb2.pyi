@@ -39,17 +39,19 @@ class DescribeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("instance", "role", "model", "revision", "wire_versions", "state")
+    __slots__ = ("instance", "role", "model", "revision", "wire_versions", "state", "about")
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     WIRE_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    ABOUT_FIELD_NUMBER: _ClassVar[int]
     instance: str
     role: str
     model: str
     revision: str
     wire_versions: _containers.RepeatedScalarFieldContainer[int]
     state: str
-    def __init__(self, instance: _Optional[str] = ..., role: _Optional[str] = ..., model: _Optional[str] = ..., revision: _Optional[str] = ..., wire_versions: _Optional[_Iterable[int]] = ..., state: _Optional[str] = ...) -> None: ...
+    about: bytes
+    def __init__(self, instance: _Optional[str] = ..., role: _Optional[str] = ..., model: _Optional[str] = ..., revision: _Optional[str] = ..., wire_versions: _Optional[_Iterable[int]] = ..., state: _Optional[str] = ..., about: _Optional[bytes] = ...) -> None: ...
