@@ -280,12 +280,21 @@ class Settings(BaseModel):
     max_prompt_characters: Count = Field(
         10_000, **_knob("Requests", "Longest prompt. A text encoder uses far less of it.")
     )
-    output_format: Literal["png", "jpeg", "webp", "raw"] = Field(
+    output_format: Literal["png", "jpeg", "webp", "avif", "raw"] = Field(
         "png",
         **_knob(
             "Requests",
             "Format of pictures when the request names none. Videos come as mp4, or raw where this "
             "is raw.",
+        ),
+    )
+    file_metadata: bool = Field(
+        True,
+        **_knob(
+            "Requests",
+            "Whether a file says how it was made: model, revision, seed, steps and size, never the "
+            "prompt. PNG has it in the text chunk 'parameters', JPEG, WebP and AVIF in EXIF's "
+            "ImageDescription, MP4 in its comment.",
         ),
     )
     lenient: bool = Field(

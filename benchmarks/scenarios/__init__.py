@@ -10,7 +10,15 @@ from typing import Final
 from ..effort import Effort, Tell
 from ..report import Findings
 from ..subject import Subject
-from . import hop, operator, p01_first_request, p03_second_start, p04_server_tax, p14_embedded
+from . import (
+    hop,
+    operator,
+    p01_first_request,
+    p03_second_start,
+    p04_server_tax,
+    p10_encoding,
+    p14_embedded,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType(
         "P1": Scenario(p01_first_request.__doc__ or "", p01_first_request.measure, any_model=True),
         "P3": Scenario(p03_second_start.__doc__ or "", p03_second_start.measure, any_model=True),
         "P4": Scenario(p04_server_tax.__doc__ or "", p04_server_tax.measure),
+        "P10": Scenario(p10_encoding.__doc__ or "", p10_encoding.measure),
         "P14": Scenario(p14_embedded.__doc__ or "", p14_embedded.measure),
         "hop": Scenario(hop.__doc__ or "", hop.measure),
         "operator": Scenario(operator.__doc__ or "", operator.measure),

@@ -6,9 +6,10 @@ that only serving differs. "As documented" is diffusers' own call in a process t
 the number of threads: what a user would have without Kiln. The goal stands against each.
 Goal: the server adds at most 8 ms to a picture of the embedded model, at concurrency 1.
 
-Threads, type, steps, size, guidance, seeds and the PNG are the same everywhere, and the pixels of
-each answer are compared. One way works at a time; the order is shuffled in each round, and each
-measured call follows an unmeasured one of its own, since whoever was called last has warm caches.
+Threads, type, steps, size, guidance and seeds are the same everywhere, and the pixels of each
+answer are compared; the partners write their PNG by Pillow, at its fastest. One way works at a
+time; the order is shuffled in each round, and each measured call follows an unmeasured one of its
+own, since whoever was called last has warm caches.
 "raw, again" is the first partner against itself: a difference of that size is noise.
 """
 

@@ -16,7 +16,7 @@ LARGEST_DENOMINATOR: Final = 1001
 
 def encode_video(frames: Any, fps: float, description: str) -> bytes:
     """``frames``: uint8 [frames, height, width, 3], of even sides. The same frames become the same
-    bytes. ``description`` goes into the file's comment.
+    bytes. ``description`` goes into the file's comment, unless it is empty.
 
     Raises:
         ValueError: an odd side; H.264 codes colours for squares of two pixels.
@@ -36,7 +36,8 @@ def encode_video(frames: Any, fps: float, description: str) -> bytes:
         io_open=lambda *_: io.BytesIO(file.getvalue()),
     )
     with container:
-        container.metadata["comment"] = description
+        if description:
+            container.metadata["comment"] = description
         stream = container.add_stream(
             CODEC, Fraction(fps).limit_denominator(LARGEST_DENOMINATOR), options=dict(OPTIONS)
         )

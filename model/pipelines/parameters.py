@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..errors import InvalidRequest
 
-PICTURE_FORMATS: Final = ("png", "jpeg", "webp", "raw")
+PICTURE_FORMATS: Final = ("png", "jpeg", "webp", "avif", "raw")
 VIDEO_FORMATS: Final = ("mp4", "raw")
 FORMATS: Final = (*dict.fromkeys(PICTURE_FORMATS + VIDEO_FORMATS),)
 MOST_FPS: Final = 240
@@ -127,7 +127,8 @@ PARAMETERS: Final = (
     Parameter(
         "output_format",
         str,
-        "Of pictures png, jpeg, webp; of videos mp4 (encoded, BYTES). Of both raw (UINT8 pixels).",
+        "Of pictures png, jpeg, webp, avif; of videos mp4 (encoded, BYTES). Of both raw (UINT8 "
+        "pixels).",
         choices=FORMATS,
         sampling=False,
     ),

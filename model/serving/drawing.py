@@ -31,8 +31,8 @@ def revision(serving: Serving) -> str:
 async def draw(
     serving: Serving, wanted: GenerationRequest, output_format: str, quality: int | None = None
 ) -> Drawn:
-    """Queue, draw and encode ``wanted``. ``quality``: 0 to 100, of JPEG and WebP, in place of the
-    format's own.
+    """Queue, draw and encode ``wanted``. ``quality``: 0 to 100, of formats that lose something, in
+    place of the format's own.
 
     Raises:
         RequestError: what went wrong with it.
@@ -58,7 +58,9 @@ async def draw(
 
 
 def _descriptions(serving: Serving, generation: Generation) -> list[dict[str, object]]:
-    """What a file says of itself."""
+    """What a file says of itself: nothing, where the settings say so."""
+    if not serving.settings.file_metadata:
+        return [{} for _ in generation.seeds]
     return [
         {
             "model": serving.name,

@@ -286,7 +286,7 @@ def test_binary_request(server: ServerProcess, reference: bytes, content_type: s
 # -- formats -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("output_format", "most"), [("jpeg", 6.0), ("webp", 6.0)])
+@pytest.mark.parametrize(("output_format", "most"), [("jpeg", 6.0), ("webp", 6.0), ("avif", 6.0)])
 def test_encoded_formats(
     server: ServerProcess, reference: bytes, output_format: str, most: float
 ) -> None:

@@ -125,15 +125,16 @@ FIELDS: Final = (
     ),
     Field(
         "output_format",
-        YES,
-        "`png`, `jpeg` or `webp`; without it what the server is set to.",
+        DIFFERS,
+        "`png`, `jpeg` or `webp`, and `avif`, which OpenAI has not; without it what the server is "
+        "set to.",
         ALL,
-        _text("output_format", "png", "jpeg", "webp"),
+        _text("output_format", "png", "jpeg", "webp", "avif"),
     ),
     Field(
         "output_compression",
         DIFFERS,
-        "The encoder's quality, 0 to 100, of `jpeg` and `webp`.",
+        "The encoder's quality, 0 to 100, of `jpeg`, `webp` and `avif`.",
         ALL,
         _whole("output_compression", 0, 100),
     ),

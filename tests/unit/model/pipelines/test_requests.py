@@ -403,7 +403,7 @@ def test_videos_and_pictures_have_formats_of_their_own(
 @pytest.mark.parametrize(
     ("task", "asked", "problem"),
     [
-        (Task.TEXT_TO_IMAGE, "mp4", "of pictures is one of png, jpeg, webp, raw"),
+        (Task.TEXT_TO_IMAGE, "mp4", "of pictures is one of png, jpeg, webp, avif, raw"),
         (Task.TEXT_TO_VIDEO, "png", "of videos is one of mp4, raw"),
     ],
 )
