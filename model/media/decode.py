@@ -1,44 +1,39 @@
-"""Decode the pictures that clients send, within bounds: of format, of pixels, of frames."""
+"""Decode the pictures that clients send: upright, opaque, in sRGB, of the size that is drawn."""
 
-import io
-import warnings
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import InvalidRequest
-
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
+from .colours import on, to_srgb
+from .opening import open_picture
 
 
 def decode_picture(
     data: bytes, field: str, max_pixels: int, size: tuple[int | None, int | None]
 ) -> Any:
-    """An RGB picture as uint8 [height, width, 3], turned upright as its EXIF data says, and resized
-    to ``size`` (width, height) where that is given. Transparent parts become white.
+    """An sRGB picture as uint8 [height, width, 3], upright as its EXIF data says, and resized to
+    ``size`` (width, height) where that is given. Transparent parts become white.
 
     Raises:
-        InvalidRequest: not a PNG, JPEG or WebP, broken, or larger than ``max_pixels`` as it comes
-            or as ``size`` would make it.
+        InvalidRequest: not a PNG, JPEG or WebP, broken, animated, of a colour profile that cannot
+            be read, or larger than ``max_pixels`` as it comes or as ``size`` would make it.
     """
-    picture = ImageOps.exif_transpose(_opened(data, field, max_pixels))
-    if picture.has_transparency_data:
-        rgba = picture.convert("RGBA")
-        picture = Image.new("RGBA", rgba.size, "white")
-        picture.alpha_composite(rgba)
-    return np.asarray(_resized(picture.convert("RGB"), size, Image.Resampling.LANCZOS, max_pixels))
+    picture = on("white", to_srgb(open_picture(data, field, max_pixels), field))
+    return np.asarray(_resized(picture, size, Image.Resampling.LANCZOS, max_pixels))
 
 
 def decode_mask(
     data: bytes, field: str, max_pixels: int, size: tuple[int | None, int | None]
 ) -> Any:
-    """A mask as uint8 [height, width]: white is drawn anew, black is kept.
+    """A mask as uint8 [height, width]: white is drawn anew; what is black or transparent is kept.
+    Its values are no colours, so a colour profile changes nothing.
 
     Raises:
         InvalidRequest: as ``decode_picture``.
     """
-    picture = ImageOps.exif_transpose(_opened(data, field, max_pixels)).convert("L")
+    picture = on("black", open_picture(data, field, max_pixels)).convert("L")
     return np.asarray(_resized(picture, size, Image.Resampling.NEAREST, max_pixels))
 
 
@@ -50,30 +45,13 @@ def decode_hole(
     Raises:
         InvalidRequest: as ``decode_picture``; nothing in it is transparent.
     """
-    picture = ImageOps.exif_transpose(_opened(data, field, max_pixels))
+    picture = open_picture(data, field, max_pixels)
     hole = ImageOps.invert(picture.convert("RGBA").getchannel("A"))
     if hole.getextrema() == (0, 0):
         raise InvalidRequest(
             field, "has no transparent part: what is transparent in it is drawn anew"
         )
     return np.asarray(_resized(hole, size, Image.Resampling.NEAREST, max_pixels))
-
-
-def _opened(data: bytes, field: str, max_pixels: int) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of decompression bombs; our own bound below is the smaller one.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise InvalidRequest(
-                    field, f"has {width}x{height} pixels; at most {max_pixels} in all are taken"
-                )
-            picture.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidRequest(field, "is not a readable PNG, JPEG or WebP picture") from error
-    return picture
 
 
 def _resized(

@@ -1,6 +1,5 @@
 """Pictures from clients: upright, opaque, in bounds, or refused by the name of their input."""
 
-import io
 from typing import Any
 
 import numpy as np
@@ -10,18 +9,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.errors import InvalidRequest
-from model.media.decode import FORMATS, decode_mask, decode_picture
+from model.media.decode import decode_mask, decode_picture
+from model.media.opening import FORMATS
+from tests.unit.model.media.pictures import saved
 
 ORIENTATION = 0x0112
 AS_IT_IS = (None, None)
 LIMIT = 10_000
 RED, BLUE, WHITE, GREEN = (255, 0, 0), (0, 0, 255), (255, 255, 255), (0, 128, 0)
-
-
-def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def corners() -> Image.Image:
@@ -161,6 +156,13 @@ def test_masks_are_grey_and_keep_their_edges() -> None:
     found = decode_mask(saved(mask), "mask", LIMIT, (4, 2))
     assert found.dtype == np.uint8
     assert found.tolist() == [[0, 0, 255, 255]] * 2
+
+
+def test_what_is_transparent_in_a_mask_is_kept_whatever_its_hidden_colour() -> None:
+    mask = Image.new("LA", (3, 1), (255, 255))
+    mask.putpixel((0, 0), (255, 0))
+    mask.putpixel((1, 0), (255, 51))
+    assert decode_mask(saved(mask), "mask", LIMIT, AS_IT_IS).tolist() == [[0, 51, 255]]
 
 
 def test_masks_are_refused_by_their_name() -> None:
