@@ -13,8 +13,8 @@ import uvicorn
 
 from model.contract.roles import Role
 from model.contract.state import State
-from model.transport.calling import Security
-from model.transport.listening import StageServer
+from model.transport.calling import SERVER_OPTIONS, SERVICE, Security
+from model.transport.listening import GrpcPort, PortOptions
 from model.transport.payload import Bounds
 from model.transport.protocol import Identity, OnStep, StageRequest, StageResult
 from model.transport.server import StageService
@@ -46,11 +46,12 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def main() -> None:
+    identity = Identity(Role.DENOISER, "echo", "")
     service = StageService(
-        Identity(Role.DENOISER, "echo", ""), Echo(), lambda: State.READY, BOUNDS, Security(), 8,
+        lambda: identity, Echo(), lambda: State.READY, BOUNDS, Security(), 8,
         LONGEST_SECONDS,
     )  # fmt: skip
-    stages = StageServer(service)
+    stages = GrpcPort(PortOptions((SERVICE,), SERVER_OPTIONS)).serving(service.handler())
     port = await stages.start(HOST, 0, State.READY)
     config = uvicorn.Config(answer, host=HOST, port=0, lifespan="off", log_level="error")
     http = uvicorn.Server(config)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .contract.compilation import CompileMode
-from .contract.roles import Role
+from .contract.roles import WORKERS, Role
 from .contract.warmup import OnFailure, UnwarmedShapes, WarmupMode
 from .setting_values import BatchSizes, Loras, Overrides, Resolutions, Tasks
 
@@ -439,6 +439,14 @@ class Settings(BaseModel):
     def _check_ports(self) -> Self:
         if self.enable_grpc and self.http_port == self.grpc_port != 0:
             raise ValueError(f"http_port and grpc_port are both {self.http_port}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        if self.role in WORKERS and not self.enable_grpc:
+            raise ValueError(
+                f"enable_grpc: a server of role {self.role} gets its work over gRPC; leave it out"
+            )
         return self
 
     @model_validator(mode="after")

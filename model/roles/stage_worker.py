@@ -7,6 +7,7 @@ import asyncio
 import time
 from dataclasses import asdict
 from typing import Final, NoReturn
+from uuid import uuid4
 
 from ..configuration.resolve import Resolved
 from ..contract.adapter import Adapter
@@ -26,7 +27,7 @@ from ..pipelines.requests import Ask
 from ..settings import Settings
 from ..telemetry.logs import get_logger
 from ..telemetry.metrics import Metrics
-from ..transport.protocol import StageRequest, StageResult
+from ..transport.protocol import Identity, StageRequest, StageResult
 from ..warmup.report import WarmupReport
 from .engine_options import COMPILING, engine_options
 from .server_state import ServerState
@@ -45,6 +46,7 @@ class StageWorker:
         self.metrics = metrics
         self.description: ModelDescription | None = None
         self.adapter: Adapter | None = None
+        self._instance = uuid4().hex
         self.report = WarmupReport(
             self.settings.warmup_mode, reason=resolved.sources["warmup_mode"]
         )
@@ -55,6 +57,13 @@ class StageWorker:
         self._engine = EngineProcess(options, self.settings.step_timeout, self.state.fail)
         self._turn = asyncio.Lock()
         self._waiting = 0
+
+    @property
+    def identity(self) -> Identity:
+        """Who answers here. The revision is empty until the model is loaded."""
+        revision = self.description.revision if self.description else ""
+        settings = self.settings
+        return Identity(settings.role, settings.served_name, revision, self._instance)
 
     def spawn(self) -> None:
         """Start the engine's process ahead of ``load``."""

@@ -20,6 +20,8 @@ def _nobody(_: Adapter | None) -> None:
 class Serving:
     """``data_plane`` is KServe's, gated by our state. It is None until KServe is imported, which
     takes longer than a server may take to be live; the gate keeps requests out until then.
+    ``stages``: the ``StageService`` of a role in a chain, and None of others, which import no gRPC
+    before their port is up.
     ``change_adapter`` turns a Ready server into one that warms up with other weights (W42).
     """
 
@@ -28,6 +30,7 @@ class Serving:
     role: ServedRole
     metrics: Metrics
     pool: EncodePool
+    stages: Any = None
     data_plane: Any = None
     change_adapter: Callable[[Adapter | None], None] = _nobody
 

@@ -9,7 +9,7 @@ from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health
 from grpc_interceptor import AsyncExceptionToStatusInterceptor
 from grpc_reflection.v1alpha import reflection
 from kserve.errors import InvalidInput
@@ -17,10 +17,11 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as services
 from kserve.protocol.grpc.servicer import InferenceServicer
 
-from ..contract.state import State
-from ..errors import InvalidRequest, KilnError, PortInUse, UnknownVersion, Unsupported
+from ..errors import InvalidRequest, KilnError, UnknownVersion, Unsupported
+from ..settings import Settings
 from ..telemetry.logs import get_logger
-from ..transport.health import Health
+from ..transport import calling
+from ..transport.listening import GrpcPort, PortOptions, credentials
 from . import card
 from .context import Serving
 from .outcomes import counted
@@ -47,62 +48,46 @@ def renewal(drain_delay: float) -> tuple[tuple[str, int], ...]:
     return (("grpc.max_connection_age_ms", age),) if age else ()
 
 
-class GrpcServer:
-    """Start, follow the state, stop."""
+def channel_options(settings: Settings) -> tuple[tuple[str, int], ...]:
+    """gRPC's own, of a server that draws for users."""
+    return (
+        ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
+        ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
+        # Two servers on one port would share it in silence.
+        ("grpc.so_reuseport", 0),
+        *renewal(settings.drain_delay),
+    )
+
+
+class GrpcServer(GrpcPort):
+    """The port as the settings want it. A role's has stages beside the rest."""
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self._health = Health()
-        settings = serving.settings
-        self._server = grpc.aio.server(
-            interceptors=[ErrorStatus()],
-            options=[
-                ("grpc.max_receive_message_length", settings.grpc_max_receive_message_length),
-                ("grpc.max_send_message_length", settings.grpc_max_send_message_length),
-                # Two servers on one port would share it in silence.
-                ("grpc.so_reuseport", 0),
-                *renewal(settings.drain_delay),
-            ],
+        stages, settings = serving.stages, serving.settings
+        names = (SERVICE, calling.SERVICE) if stages else (SERVICE,)
+        super().__init__(
+            PortOptions(
+                names=(*names, serving.name),
+                channel=calling.SERVER_OPTIONS if stages else channel_options(settings),
+                credentials=_credentials(settings),
+                interceptors=(ErrorStatus(),),
+            )
         )
-        services.add_GRPCInferenceServiceServicer_to_server(Servicer(serving), self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        services.add_GRPCInferenceServiceServicer_to_server(Servicer(serving), self.server)
+        if stages:
+            self.serving(stages.handler())
+        reflected = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(reflected, self.server)
 
-    async def start(self) -> int:
-        """Open the port; return its number.
+    async def open(self) -> int:
+        """Start where the settings say; the port's number.
 
         Raises:
             PortInUse: somebody else has it.
         """
         settings = self._serving.settings
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        address = f"{host}:{settings.grpc_port}"
-        try:
-            port = (
-                self._server.add_secure_port(address, _credentials(self._serving))
-                if settings.tls
-                else self._server.add_insecure_port(address)
-            )
-        except RuntimeError as error:
-            raise PortInUse(
-                f"the gRPC port {settings.grpc_port} is in use; choose another by --grpc-port"
-            ) from error
-        await self.follow(self._serving.state.current)
-        await self._server.start()
-        return int(port)
-
-    async def follow(self, state: State) -> None:
-        """Tell ``grpc.health.v1`` (W30): the server as a whole, the service, and the model."""
-        serving = health_pb2.HealthCheckResponse.SERVING
-        status = serving if state is State.READY else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in ("", SERVICE, self._serving.name):
-            await self._health.set(name, status)
-
-    async def stop(self, grace: float) -> None:
-        """Refuse new calls; give running ones ``grace`` seconds."""
-        self._health.over.set()
-        await self._server.stop(grace)
+        return await self.start(settings.host, settings.grpc_port, self._serving.state.current)
 
 
 class Servicer(InferenceServicer):  # type: ignore[misc]
@@ -158,6 +143,14 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 class ErrorStatus(AsyncExceptionToStatusInterceptor):
     """Every exception as the status that its class names, with RetryInfo where a retry helps."""
 
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        # Stages say themselves what went wrong, so that their caller gets the same class.
+        if handler_call_details.method.startswith(f"/{calling.SERVICE}/"):
+            return await continuation(handler_call_details)
+        return await super().intercept_service(  # type: ignore[no-untyped-call]
+            continuation, handler_call_details
+        )
+
     async def handle_exception(
         self, ex: Exception, request_or_iterator: Any, context: Any, method_name: str
     ) -> Never:
@@ -185,10 +178,7 @@ def _retry_metadata(code: Any, message: str, seconds: float | None) -> tuple[Any
     )
 
 
-def _credentials(serving: Serving) -> Any:
-    settings = serving.settings
-    assert settings.ssl_keyfile is not None
-    assert settings.ssl_certfile is not None
-    return grpc.ssl_server_credentials(
-        [(settings.ssl_keyfile.read_bytes(), settings.ssl_certfile.read_bytes())]
-    )
+def _credentials(settings: Settings) -> Any:
+    if settings.ssl_certfile is None or settings.ssl_keyfile is None:
+        return None
+    return credentials(settings.ssl_certfile, settings.ssl_keyfile)

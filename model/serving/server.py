@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ..configuration.resolve import Resolved
 from ..contract.adapter import Adapter
+from ..contract.roles import WORKERS
 from ..contract.state import State
 from ..contract.warmup import WarmupMode
 from ..engine.garbage import set_aside
@@ -71,6 +72,9 @@ class Server:
             metrics=metrics,
             pool=pool,
         )
+        if self.settings.role in WORKERS:
+            stages = importlib.import_module(".stages", __package__)
+            self.serving.stages = stages.stages_of(self.serving)
         self.http = HttpServer(create_app(self.serving), self.settings)
         self.serving.change_adapter = self._change_adapter
         self._change: asyncio.Task[None] | None = None
@@ -139,7 +143,7 @@ class Server:
         registry.update(model)
         if self.settings.enable_grpc:
             self.grpc = side.GrpcServer(self.serving)
-            port = await self.grpc.start()
+            port = await self.grpc.open()
             log.info("grpc_open", grpc_port=port, seconds=self.state.seconds())
         return model
 

@@ -20,7 +20,7 @@ STEP_BUCKETS: Final = (
     *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0),
     *(10.0, 30.0, 60.0),
 )
-PROTOCOLS: Final = ("v1", "v2-rest", "v2-grpc", "remote-vae")
+PROTOCOLS: Final = ("v1", "v2-rest", "v2-grpc", "remote-vae", "stages")
 OUTCOMES: Final = (
     "ok",
     "invalid",

@@ -98,8 +98,9 @@ class Replica:
             self.serving = False
             self.become(ReplicaState.FAILED, str(error))
             return
-        if found.identity.instance != self.instance:
-            self.identity = found.identity
+        replaced = found.identity.instance != self.instance
+        self.identity = found.identity  # its model's revision is known once that is loaded
+        if replaced:
             self.become(ReplicaState.UNPROVEN, "its warmup is to come")
         self.serving = serving
         if not serving:

@@ -34,14 +34,15 @@ RETRY_SECONDS: Final = 1.0
 
 
 class StageService:
-    """Put ``handler()`` into a gRPC server. ``state``: of the server now. ``most``: stages that may
-    be here at once, counted from their first byte. ``longest``: seconds a stage may take when its
-    caller names no deadline, and the most it may name.
+    """Put ``handler()`` into a gRPC server. ``identity``, ``state``: of the server now, which knows
+    its model's revision once that is loaded. ``security``: what callers show. ``most``: stages that
+    may be here at once, counted from their first byte. ``longest``: seconds a stage may take when
+    its caller names no deadline, and the most it may name.
     """
 
     def __init__(
         self,
-        identity: Identity,
+        identity: Callable[[], Identity],
         runner: StageRunner,
         state: Callable[[], State],
         bounds: Bounds,
@@ -49,14 +50,18 @@ class StageService:
         most: int,
         longest: float,
     ) -> None:
-        self._identity = identity
+        self._who = identity
         self._runner = runner
         self._state = state
         self._bounds = bounds
-        self._security = security
+        self.security = security
         self._most = most
         self._longest = longest
         self._here = 0
+
+    @property
+    def _identity(self) -> Identity:
+        return self._who()
 
     @property
     def here(self) -> int:
@@ -78,7 +83,7 @@ class StageService:
 
     async def _describe(self, _: DescribeRequest, context: Any) -> Description:
         try:
-            self._security.check(_shown(context).get(AUTHORIZATION, ""))
+            self.security.check(_shown(context).get(AUTHORIZATION, ""))
         except RequestError as error:
             await _abort(context, error)
         who = self._identity
@@ -152,7 +157,7 @@ class StageService:
         Raises:
             RequestError: whatever its message says.
         """
-        self._security.check(shown.get(AUTHORIZATION, ""))
+        self.security.check(shown.get(AUTHORIZATION, ""))
         meant = shown.get(INSTANCE, "")
         if meant and meant != self._identity.instance:
             raise ReplicaReplaced("another process answers at this address now")

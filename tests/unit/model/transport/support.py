@@ -4,15 +4,16 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 from model.contract.roles import Role
 from model.contract.state import State
 from model.contract.wire import Stage
 from model.transport.addresses import Address
-from model.transport.calling import Security
+from model.transport.calling import SERVER_OPTIONS, SERVICE, Security
 from model.transport.client import StageClient
-from model.transport.listening import StageServer
+from model.transport.listening import GrpcPort, PortOptions, credentials
 from model.transport.payload import Bounds, Payload, pack
 from model.transport.protocol import Identity, OnStep, StageRequest, StageResult
 from model.transport.safetensors_index import write_index
@@ -91,15 +92,18 @@ class StageHost:
         most: int = 8,
         longest: float = 600.0,
         runner: Any = None,
-        **tls: Any,
+        certificate: Path | None = None,
+        key: Path | None = None,
     ) -> None:
         self.state = State.READY
         self.runner = runner or Inverter()
         self.identity = Identity(role, "fox", revision)
         self.service = StageService(
-            self.identity, self.runner, lambda: self.state, BOUNDS, security, most, longest
+            lambda: self.identity, self.runner, lambda: self.state, BOUNDS, security, most, longest
         )
-        self.server = StageServer(self.service, **tls)
+        shown = credentials(certificate, key) if certificate and key else None
+        options = PortOptions((SERVICE,), SERVER_OPTIONS, shown)
+        self.server = GrpcPort(options).serving(self.service.handler())
         self.port = 0
 
     async def open(self, port: int = 0) -> Self:
