@@ -60,10 +60,11 @@ class StageWorker:
 
     @property
     def identity(self) -> Identity:
-        """Who answers here. The revision is empty until the model is loaded."""
-        revision = self.description.revision if self.description else ""
-        settings = self.settings
-        return Identity(settings.role, settings.served_name, revision, self._instance)
+        """Who answers here. What is loaded is known once it is."""
+        about = self.description
+        revision = about.revision if about else ""
+        role, name = self.settings.role, self.settings.served_name
+        return Identity(role, name, revision, self._instance, about)
 
     def spawn(self) -> None:
         """Start the engine's process ahead of ``load``."""
@@ -130,9 +131,14 @@ class StageWorker:
         finally:
             self._count(-1)
         try:
-            return await self._engine.run_stage(work, on_step=on_step)
+            return await self._engine.run_stage(work, limit=self._limit(work), on_step=on_step)
         finally:
             self._turn.release()
+
+    def _limit(self, work: StageWork) -> float:
+        """Seconds without a sign of life. What has to be compiled is compiled in a warmup."""
+        settings = self.settings
+        return max(settings.step_timeout, settings.warmup_request_timeout * work.warmup)
 
     def _count(self, change: int) -> None:
         self._waiting += change

@@ -2,13 +2,10 @@
 
 import argparse
 import asyncio
-from collections.abc import Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import numpy as np
 import pytest
 import torch
@@ -31,35 +28,9 @@ from model.settings import Settings
 from model.telemetry.metrics import Metrics
 from model.transport.payload import pack
 from model.transport.protocol import OnStep, StageRequest
-from tests.integration.support.server import MODEL, ServerProcess
 
 CHAIN: Final = (Role.ENCODER, Role.DENOISER, Role.DECODER)
 STEPS: Final = 6
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder: Path = tmp_path_factory.mktemp("encoder")
-    with ServerProcess(folder, "--role", "encoder", "--warmup-mode", "server") as running:
-        yield running.wait_ready()
-        assert running.terminate() == 0, running.log_tail()
-
-
-def test_w05_an_encoder_is_ready_when_loaded_and_says_why_it_is_not_warm(
-    encoder: ServerProcess,
-) -> None:
-    about = encoder.metadata()
-    assert (about["role"], about["state"]) == ("encoder", "ready")
-    assert (about["warmup"]["mode"], about["warmup"]["reason"]) == ("off", "disaggregated-role")
-    assert about["pipeline"]["class"] == "StableDiffusionPipeline"
-    assert "kiln_state" in httpx.get(f"{encoder.base_url}/metrics").text
-
-
-def test_w05_a_role_sends_whole_requests_to_the_router(encoder: ServerProcess) -> None:
-    body = {"inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["a fox"]}]}
-    answer = httpx.post(f"{encoder.base_url}/v2/models/{MODEL}/infer", json=body)
-    assert answer.status_code == 501
-    assert "encoder of a chain; send requests to its router" in answer.json()["error"]
 
 
 def worker_of(role: Role) -> StageWorker:

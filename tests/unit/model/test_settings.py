@@ -105,6 +105,12 @@ def test_equal_ports_are_fine_where_they_cannot_collide() -> None:
     assert Settings(http_port=9000, grpc_port=9000, enable_grpc=False).http_port == 9000
 
 
+@pytest.mark.parametrize("role", ["encoder", "denoiser", "decoder"])
+def test_w05_a_role_cannot_be_without_the_port_of_its_stages(role: str) -> None:
+    problem = problem_of(role=role, enable_grpc=False)
+    assert f"enable_grpc: a server of role {role} gets its work over gRPC" in problem
+
+
 @pytest.mark.parametrize("given_file", ["ssl_certfile", "ssl_keyfile"])
 def test_tls_needs_both_files(given_file: str, tmp_path: Path) -> None:
     file = tmp_path / "one.pem"
