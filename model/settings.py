@@ -297,6 +297,16 @@ class Settings(BaseModel):
             "ImageDescription, MP4 in its comment.",
         ),
     )
+    max_partial_images: int = Field(
+        3,
+        ge=0,
+        le=3,
+        **_knob(
+            "Requests",
+            "Of the OpenAI-compatible API: most partial images of a streamed answer, each of which "
+            "the VAE decodes once more. 0: none, and warmup does not prepare them.",
+        ),
+    )
     lenient: bool = Field(
         False,
         **_knob(

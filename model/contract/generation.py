@@ -37,7 +37,8 @@ class GenerationRequest:
     ``images`` has the one that it begins with. ``videos``: one for the one prompt, uint8 [frames,
     height, width, 3], of the size and length that is drawn. ``deadline`` is a reading of
     ``time.monotonic()``. ``cfg``: the denoiser runs a second, unconditional pass. ``engine``: the
-    one that has to run it, counted from 0; None: any.
+    one that has to run it, counted from 0; None: any. ``previews``: how often somebody wants to see
+    what is drawn before it is done.
     """
 
     id: str
@@ -56,6 +57,7 @@ class GenerationRequest:
     cfg: bool = False
     warmup: bool = False
     engine: int | None = None
+    previews: int = 0
 
     @property
     def pictures(self) -> int:

@@ -8,6 +8,7 @@ from typing import Protocol
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
+from ..contract.watching import Watch
 from ..errors import StartupError
 
 
@@ -22,7 +23,11 @@ class Engine(Protocol):
     async def load(self) -> ModelDescription: ...
 
     async def generate(
-        self, request: GenerationRequest, *, limit: float | None = None
+        self,
+        request: GenerationRequest,
+        *,
+        limit: float | None = None,
+        watch: Watch | None = None,
     ) -> Generation: ...
 
     async def change_adapter(self, adapter: Adapter | None) -> None: ...
@@ -55,10 +60,14 @@ class EngineGroup:
         return replace(found[0], device=", ".join(devices))
 
     async def generate(
-        self, request: GenerationRequest, *, limit: float | None = None
+        self,
+        request: GenerationRequest,
+        *,
+        limit: float | None = None,
+        watch: Watch | None = None,
     ) -> Generation:
         assert request.engine is not None
-        return await self._engines[request.engine].generate(request, limit=limit)
+        return await self._engines[request.engine].generate(request, limit=limit, watch=watch)
 
     async def change_adapter(self, adapter: Adapter | None) -> None:
         await asyncio.gather(*(each.change_adapter(adapter) for each in self._engines))

@@ -54,12 +54,14 @@ class Meeting:
 @dataclass(frozen=True, slots=True)
 class Generate:
     """``number`` names the execution: a client chooses its request's id, and may use one twice.
-    ``pixels`` names the shared memory that takes the pictures.
+    ``pixels`` names the shared memory that takes the pictures; ``previews`` the one that takes the
+    request's previews, each as large.
     """
 
     number: int
     request: GenerationRequest
     pixels: str
+    previews: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,16 @@ class LoadFailed:
 @dataclass(frozen=True, slots=True)
 class StepDone:
     number: int
+    step: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewDrawn:
+    """It lies in the shared memory for previews, at ``index``."""
+
+    number: int
+    index: int
     step: int
     of: int
 

@@ -38,6 +38,10 @@ class PixelBuffer:
         """The pictures, in memory of their own."""
         return np.ndarray(self.shape, np.uint8, self._memory.buf).copy()
 
+    def copied_at(self, place: int) -> Any:
+        """What is at ``place`` along the first side, in memory of its own."""
+        return np.ndarray(self.shape, np.uint8, self._memory.buf)[place].copy()
+
     def close(self) -> None:
         self._memory.close()
         self._memory.unlink()
@@ -61,10 +65,10 @@ def _reserved(size: int) -> SharedMemory:
     return memory
 
 
-def write_pixels(name: str, pixels: Any) -> None:
-    """Engine's side: copy ``pixels`` into the named memory."""
+def write_pixels(name: str, pixels: Any, place: int = 0) -> None:
+    """Engine's side: copy ``pixels`` into the named memory, behind ``place`` others as large."""
     memory = SharedMemory(name)
     try:
-        np.ndarray(pixels.shape, np.uint8, memory.buf)[...] = pixels
+        np.ndarray(pixels.shape, np.uint8, memory.buf, place * pixels.nbytes)[...] = pixels
     finally:
         memory.close()

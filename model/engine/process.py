@@ -11,13 +11,14 @@ import multiprocessing
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.stages import StageOutcome, StageWork
+from ..contract.watching import Preview, Watch
 from ..errors import (
     Cancelled,
     DeadlineExceeded,
@@ -53,7 +54,7 @@ REFUSALS: Final[dict[messages.Refusal, Callable[[str], RequestError]]] = {
     messages.Refusal.DEADLINE: DeadlineExceeded,
     messages.Refusal.INVALID: _invalid,
 }
-OnStep = Callable[[int, int], None]
+OnStep = Callable[[int, int], object]
 
 
 class _Closed:
@@ -85,7 +86,8 @@ class EngineProcess:
         self._orders: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._limit = step_timeout
         self._last_sign = self._last_ping = time.monotonic()
-        self._on_step: OnStep | None = None
+        self._listener = Watch()
+        self._previews: PixelBuffer | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopping = False
         self.lost: StartupError | None = None
@@ -125,7 +127,11 @@ class EngineProcess:
         return description
 
     async def generate(
-        self, request: GenerationRequest, *, limit: float | None = None, on_step: Any = None
+        self,
+        request: GenerationRequest,
+        *,
+        limit: float | None = None,
+        watch: Watch | None = None,
     ) -> Generation:
         """Draw one request; the caller sees to it that there is one at a time.
 
@@ -137,10 +143,9 @@ class EngineProcess:
         """
         if self.lost is not None:
             raise EngineLost(f"the engine is gone: {self.lost}")
-        with PixelBuffer(request.pixel_shape) as buffer:
-            done = await self._run(
-                messages.Generate(next(self._numbers), request, buffer.name), limit, on_step
-            )
+        with PixelBuffer(request.pixel_shape) as buffer, self._previews_of(request) as previews:
+            message = messages.Generate(next(self._numbers), request, buffer.name, previews)
+            done = await self._run(message, limit, watch)
             return Generation(
                 id=request.id,
                 pixels=buffer.copied(),
@@ -165,7 +170,8 @@ class EngineProcess:
         if self.lost is not None:
             raise EngineLost(f"the engine is gone: {self.lost}")
         message = messages.RunStage(next(self._numbers), work)
-        ended: messages.StageEnded = await self._run(message, limit, on_step)
+        watch = Watch(on_step) if on_step else None
+        ended: messages.StageEnded = await self._run(message, limit, watch)
         return ended.outcome
 
     async def change_adapter(self, adapter: Adapter | None) -> None:
@@ -178,16 +184,28 @@ class EngineProcess:
             raise EngineLost(f"the engine is gone: {self.lost}")
         await self._run(messages.ChangeAdapter(next(self._numbers), adapter), None, None)
 
+    @contextlib.contextmanager
+    def _previews_of(self, request: GenerationRequest) -> Iterator[str]:
+        """The name of the memory that takes them; none for a request without any."""
+        if not request.previews:
+            yield ""
+            return
+        with PixelBuffer((request.previews, *request.pixel_shape)) as self._previews:
+            try:
+                yield self._previews.name
+            finally:
+                self._previews = None
+
     async def _run(
         self,
         message: messages.Generate | messages.RunStage | messages.ChangeAdapter | messages.Settle,
         limit: float | None,
-        on_step: Any,
+        watch: Watch | None,
     ) -> Any:
         number = message.number
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._running[number] = answer
-        self._limit, self._on_step = limit or self._step_timeout, on_step
+        self._limit, self._listener = limit or self._step_timeout, watch or Watch()
         self._last_sign = time.monotonic()
         try:
             self._send(message)
@@ -199,7 +217,7 @@ class EngineProcess:
             raise
         finally:
             del self._running[number]
-            self._limit, self._on_step = self._step_timeout, None
+            self._limit, self._listener = self._step_timeout, Watch()
 
     async def settle(self, settled: bool) -> int:
         """Let nothing compile in what is asked for from now on (W40), or let it compile again;
@@ -268,8 +286,11 @@ class EngineProcess:
         self._last_sign = time.monotonic()
         match message:
             case messages.StepDone(_, step, of):
-                if self._on_step:
-                    self._on_step(step, of)
+                self._listener.on_step(step, of)
+            case messages.PreviewDrawn(_, index, step, of):
+                if self._previews is not None:
+                    pixels = self._previews.copied_at(index)
+                    self._listener.on_preview(Preview(index, step, of, pixels))
             case (
                 messages.Done(number)
                 | messages.StageEnded(number)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
+from ..contract.watching import Watch
 from ..errors import StartupError
 from .messages import EngineOptions, Meeting
 from .process import EngineProcess
@@ -51,9 +52,13 @@ class RankedEngine:
         return replace(found[0], device=", ".join(devices))
 
     async def generate(
-        self, request: GenerationRequest, *, limit: float | None = None, on_step: object = None
+        self,
+        request: GenerationRequest,
+        *,
+        limit: float | None = None,
+        watch: Watch | None = None,
     ) -> Generation:
-        return await self._ranks[0].generate(request, limit=limit, on_step=on_step)
+        return await self._ranks[0].generate(request, limit=limit, watch=watch)
 
     async def change_adapter(self, adapter: Adapter | None) -> None:
         await asyncio.gather(*(each.change_adapter(adapter) for each in self._ranks))

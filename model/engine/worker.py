@@ -38,6 +38,7 @@ from .messages import (
     Meeting,
     Ping,
     Pong,
+    PreviewDrawn,
     RankLost,
     Refusal,
     Refused,
@@ -273,7 +274,8 @@ class Worker:
         compiled = Compilations()
         if self.first_rank is not None:
             self.first_rank.begin(request)
-        drawn = run(self.pipelines[request.task], request, self._on_step(message))
+        pipeline = self.pipelines[request.task]
+        drawn = run(pipeline, request, self._on_step(message), self._looking(pipeline, message))
         if self.first_rank is not None:
             compiled = self.first_rank.compilations
         if drawn.pixels.shape != request.pixel_shape:
@@ -287,6 +289,18 @@ class Worker:
             notes={**self.notes, **drawn.notes},
             peak_memory_bytes=drawn.peak_memory_bytes,
         )
+
+    def _looking(self, pipeline: Any, message: Generate) -> Any:
+        """Where somebody wants to see it before it is done."""
+        if not message.request.previews:
+            return None
+        from ..pipelines.previews import Previewing
+
+        def tell(index: int, step: int, of: int, pixels: Any) -> None:
+            write_pixels(message.previews, pixels, index)
+            self.send(PreviewDrawn(message.number, index, step, of))
+
+        return Previewing(pipeline, message.request, tell)
 
     def _staged(self, message: RunStage) -> StageEnded:
         from ..pipelines.handover import Handover

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,14 @@ from .families import Pictures
 from .signature import NAMES, call_name, class_facts
 
 Step = Callable[[int, int], None]
+
+
+class Looking(Protocol):
+    """Who looks at what is drawn before it is done; ``previews``."""
+
+    def listen(self) -> None: ...
+
+    def after_step(self, step: int, of: int, latents: Any) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,11 @@ class Meter:
         self.steps.append(now - self.last)
         self.last = now
 
+    def pass_over(self) -> None:
+        """What was done since the last step is no part of the next one."""
+        _synchronise(self._device)
+        self.last = time.perf_counter()
+
     def timings(self) -> Timings:
         # The callback fires at the ends of steps, so the first one's own length is unknown: it is
         # taken as long as the median of the others, and the rest before it is preparation.
@@ -80,8 +93,11 @@ class Meter:
         )
 
 
-def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
+def run(
+    pipeline: Any, request: GenerationRequest, on_step: Step, looking: Looking | None = None
+) -> Drawn:
     """Draw. ``on_step(number from 1, of)`` runs after each step; what it raises ends the call.
+    ``looking`` looks on, and changes nothing.
 
     Raises:
         torch.OutOfMemoryError: the device has no room.
@@ -89,9 +105,11 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
         Exception: whatever the pipeline raises.
     """
     meter = Meter(pipeline.device)
-    after_step = stepping(pipeline, request, meter, on_step)
+    after_step = stepping(pipeline, request, meter, on_step, looking)
     try:
         with torch.inference_mode(), own_scheduler(pipeline):
+            if looking is not None:
+                looking.listen()
             answer = pipeline(**arguments(pipeline, request, after_step))
             drawn = answer.frames if request.task.makes_video else answer.images
             check_finite(drawn, "pixels")
@@ -104,7 +122,13 @@ def run(pipeline: Any, request: GenerationRequest, on_step: Step) -> Drawn:
     return Drawn(pixels, meter.timings(), notes, meter.peak_memory_bytes, meter.compilations)
 
 
-def stepping(pipeline: Any, request: GenerationRequest, meter: Meter, on_step: Step) -> Any:
+def stepping(
+    pipeline: Any,
+    request: GenerationRequest,
+    meter: Meter,
+    on_step: Step,
+    looking: Looking | None = None,
+) -> Any:
     """What the pipeline calls after each step."""
 
     def after_step(_pipe: Any, index: int, _time: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -114,6 +138,8 @@ def stepping(pipeline: Any, request: GenerationRequest, meter: Meter, on_step: S
         # Strength takes steps away, and a scheduler of second order counts each one twice.
         of = getattr(pipeline, "_num_timesteps", request.sampling.num_inference_steps)
         on_step(index + 1, of)
+        if looking is not None and looking.after_step(index + 1, of, tensors["latents"]):
+            meter.pass_over()
         return tensors
 
     return after_step

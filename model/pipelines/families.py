@@ -60,6 +60,18 @@ class Seam(StrEnum):
     LATENTS = "vae.encode"
 
 
+class Latents(StrEnum):
+    """How the latents of pictures lie between two steps. ``cells``: as the VAE takes them, but for
+    its scale and shift. ``packed``: squares of cells as tokens. ``patches``: the same of FLUX.2,
+    normalised by its VAE's batch norm. ``frames``: packed, of a VAE for videos.
+    """
+
+    CELLS = "cells"
+    PACKED = "packed"
+    PATCHES = "patches"
+    FRAMES = "frames"
+
+
 @dataclass(frozen=True, slots=True)
 class Narrowing:
     """Weights that do not do all that their class does: where ``flag`` of ``component``'s
@@ -107,6 +119,7 @@ class Family:
     ``latent_shift``: its calls compute with the VAE's ``shift_factor``, set or not (W51).
     ``vae_hook``: by name, in ``vae.HOOKS`` (W52).
     ``cut``: what an encoder of its own hands over; nothing where the pipelines cannot be cut.
+    ``latents``: how to look at a picture before it is done; None where that is not known.
     """
 
     name: str
@@ -127,6 +140,7 @@ class Family:
     latent_shift: bool = False
     vae_hook: str = ""
     cut: tuple[Seam, ...] = ()
+    latents: Latents | None = None
 
 
 def _image_pipelines(prefix: str) -> dict[str, PipelineClass]:
@@ -168,6 +182,7 @@ FAMILIES: Final = (
         {"num_inference_steps": 50, "guidance_scale": 7.5},
         branches=Branches.TOGETHER,
         cut=CUT,
+        latents=Latents.CELLS,
     ),
     Family(
         "stable-diffusion-xl",
@@ -175,6 +190,7 @@ FAMILIES: Final = (
         {"num_inference_steps": 50, "guidance_scale": 5.0},
         branches=Branches.TOGETHER,
         cut=CUT,
+        latents=Latents.CELLS,
     ),
     Family(
         "stable-diffusion-3",
@@ -183,6 +199,7 @@ FAMILIES: Final = (
         latent_shift=True,
         branches=Branches.TOGETHER,
         cut=CUT,
+        latents=Latents.CELLS,
     ),
     Family(
         "flux-1",
@@ -198,6 +215,7 @@ FAMILIES: Final = (
         latent_shift=True,
         branches=Branches.APART,
         cut=CUT,
+        latents=Latents.PACKED,
     ),
     Family(
         "flux-1-kontext",
@@ -213,6 +231,7 @@ FAMILIES: Final = (
         latent_shift=True,
         branches=Branches.APART,
         cut=CUT,
+        latents=Latents.PACKED,
     ),
     Family(
         "flux-2",
@@ -229,6 +248,7 @@ FAMILIES: Final = (
         most_images_in=10,
         vae_hook="flux-2",
         cut=CUT,
+        latents=Latents.PATCHES,
     ),
     Family(
         "flux-2-klein",
@@ -247,6 +267,7 @@ FAMILIES: Final = (
         vae_hook="flux-2",
         branches=Branches.APART,
         cut=CUT,
+        latents=Latents.PATCHES,
     ),
     Family(
         "z-image",
@@ -256,6 +277,7 @@ FAMILIES: Final = (
         latent_shift=True,
         branches=Branches.TOGETHER,
         cut=CUT,
+        latents=Latents.CELLS,
     ),
     Family(
         "qwen-image",
@@ -270,6 +292,7 @@ FAMILIES: Final = (
         guidance=Guidance.TRUE_SCALE,
         branches=Branches.APART,
         cut=CUT,
+        latents=Latents.FRAMES,
     ),
     Family(
         "qwen-image-edit",
@@ -284,6 +307,7 @@ FAMILIES: Final = (
         guidance=Guidance.TRUE_SCALE,
         branches=Branches.APART,
         cut=CUT,
+        latents=Latents.FRAMES,
     ),
     Family(
         "qwen-image-edit-plus",
@@ -299,6 +323,7 @@ FAMILIES: Final = (
         most_images_in=3,
         branches=Branches.APART,
         cut=CUT,
+        latents=Latents.FRAMES,
     ),
     Family(
         "wan",

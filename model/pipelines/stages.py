@@ -164,7 +164,7 @@ def decode(model: LoadedModel, request: GenerationRequest, given: Handover, _: S
     if not isinstance(taken, list) or not taken or not isinstance(taken[0], torch.Tensor):
         raise InvalidRequest("facts", f"hold no latents at {LATENTS}")
     with torch.inference_mode():
-        drawn, flagged = _pixels(pipeline, request, taken)
+        drawn, flagged = pixels_of(pipeline, request, taken)
         check_finite(drawn, PIXELS)
         pixels = as_uint8(drawn)
     notes = notes_of(flagged)
@@ -196,7 +196,7 @@ def _run_until_reached(pipeline: Any, request: GenerationRequest, after_step: An
     raise ValueError(f"{type(pipeline).__name__} ended without a call of another role's component")
 
 
-def _pixels(pipeline: Any, request: GenerationRequest, given: list[Any]) -> tuple[Any, Any]:
+def pixels_of(pipeline: Any, request: GenerationRequest, given: list[Any]) -> tuple[Any, Any]:
     """What every call does after its VAE. With it: which pictures a safety checker flagged."""
     decoded = _decoded(pipeline.vae, given)
     if request.task.makes_video:

@@ -3,6 +3,7 @@ through both.
 """
 
 import asyncio
+import functools
 import time
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.state import State
 from ..contract.warmup import OnFailure, WarmupMode
+from ..contract.watching import Watch
 from ..engine.caches import prepare_cache
 from ..engine.group import Engine, EngineGroup
 from ..engine.process import EngineProcess
@@ -128,8 +130,9 @@ class Monolith:
         admit(request, self.report, self.settings.unwarmed_shapes)
         return request
 
-    async def generate(self, request: GenerationRequest) -> Generation:
+    async def generate(self, request: GenerationRequest, watch: Watch | None = None) -> Generation:
         """Queue and draw one user's request. Cancelling the caller stops it at the next step.
+        ``watch`` hears of it meanwhile.
 
         Raises:
             RequestError: what went wrong.
@@ -137,7 +140,8 @@ class Monolith:
         await self._warm_by_first(request)
         if self._changing:  # it was let in just before
             raise NotReady("the weights are being changed", 1.0, {"state": str(State.WARMING)})
-        generation = await self._queue.submit(request)
+        execute = functools.partial(self._execute, watch=watch)
+        generation = await self._queue.submit(request, execute)
         cold = request.shape not in self.report.proven_shapes
         measure(self.metrics, generation, cold)
         return replace(generation, cold_shape=cold)
@@ -195,12 +199,12 @@ class Monolith:
         ]
         return engines[0] if len(engines) == 1 else EngineGroup(engines)
 
-    async def _execute(self, request: GenerationRequest) -> Generation:
+    async def _execute(self, request: GenerationRequest, watch: Watch | None = None) -> Generation:
         limit = self.settings.step_timeout
         # Until it is warm, a step may compile for as long as its request may take.
         if request.warmup or self.state.current is State.WARMING:
             limit = max(limit, self.settings.warmup_request_timeout)
-        generation = await self._engine.generate(request, limit=limit)
+        generation = await self._engine.generate(request, limit=limit, watch=watch)
         self.metrics.prompt_cache_bytes.set(generation.prompt_cache.bytes)
         if self.state.serving:
             count_compiles(self.metrics, generation)

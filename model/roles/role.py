@@ -5,6 +5,7 @@ from typing import Protocol
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
+from ..contract.watching import Watch
 from ..pipelines.requests import Ask
 from ..warmup.report import WarmupReport
 
@@ -22,7 +23,9 @@ class ServedRole(Protocol):
 
     def prepare(self, ask: Ask) -> GenerationRequest: ...
 
-    async def generate(self, request: GenerationRequest) -> Generation: ...
+    async def generate(
+        self, request: GenerationRequest, watch: Watch | None = None
+    ) -> Generation: ...
 
     def unprove(self) -> None: ...
 

@@ -15,6 +15,7 @@ from ..contract.compilation import CompileMode
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
 from ..contract.stages import StageOutcome, StageWork
+from ..contract.watching import Watch
 from ..engine.caches import prepare_cache
 from ..engine.process import EngineProcess, OnStep
 from ..errors import (
@@ -165,7 +166,7 @@ class StageWorker:
         """
         self._refuse()
 
-    async def generate(self, request: GenerationRequest) -> Generation:
+    async def generate(self, request: GenerationRequest, watch: Watch | None = None) -> Generation:
         """Raises:
         Unsupported: as ``prepare``.
         """

@@ -25,6 +25,7 @@ DepthChanged = Callable[[int], object]
 class _Entry:
     rank: tuple[int, int]
     request: GenerationRequest = field(compare=False)
+    execute: Execute = field(compare=False)
     answer: asyncio.Future[Generation] = field(compare=False)
     arrived: float = field(compare=False, default_factory=time.monotonic)
     running: asyncio.Task[Generation] | None = field(compare=False, default=None)
@@ -64,8 +65,11 @@ class RequestQueue:
         """Nothing waits, nothing runs."""
         return not self._waiting and not self._busy
 
-    async def submit(self, request: GenerationRequest) -> Generation:
+    async def submit(
+        self, request: GenerationRequest, execute: Execute | None = None
+    ) -> Generation:
         """Wait for a turn and run. Cancelling the caller takes the request out, or stops it.
+        ``execute``: in place of what executes others.
 
         Raises:
             QueueFull: with the seconds after which there is likely to be room.
@@ -77,7 +81,8 @@ class RequestQueue:
         if self.depth >= self._size:
             raise QueueFull(self.depth, self.retry_after())
         loop = asyncio.get_running_loop()
-        entry = _Entry((-request.priority, next(self._count)), request, loop.create_future())
+        rank = (-request.priority, next(self._count))
+        entry = _Entry(rank, request, execute or self._execute, loop.create_future())
         heapq.heappush(self._waiting, entry)
         self._changed()
         self._arrival.set()
@@ -144,7 +149,7 @@ class RequestQueue:
     async def _execute_one(self, entry: _Entry, engine: int) -> None:
         waited = time.monotonic() - entry.arrived
         request = replace(entry.request, engine=engine)
-        entry.running = asyncio.ensure_future(self._execute(request))
+        entry.running = asyncio.ensure_future(entry.execute(request))
         # A callback: the caller gets its answer even when this loop is cancelled meanwhile.
         entry.running.add_done_callback(functools.partial(self._answer, entry, waited))
         # Not awaited directly: a cancelled request must not cancel this loop.

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import Shape
+from ..contract.watching import Watch
 from .context import Serving
 
 RAW = "raw"
@@ -29,15 +30,19 @@ def revision(serving: Serving) -> str:
 
 
 async def draw(
-    serving: Serving, wanted: GenerationRequest, output_format: str, quality: int | None = None
+    serving: Serving,
+    wanted: GenerationRequest,
+    output_format: str,
+    quality: int | None = None,
+    watch: Watch | None = None,
 ) -> Drawn:
     """Queue, draw and encode ``wanted``. ``quality``: 0 to 100, of formats that lose something, in
-    place of the format's own.
+    place of the format's own. ``watch`` hears of it meanwhile.
 
     Raises:
         RequestError: what went wrong with it.
     """
-    generation = await serving.role.generate(wanted)
+    generation = await serving.role.generate(wanted, watch)
     drawn = time.monotonic()
     files = None
     if output_format != RAW:

@@ -12,6 +12,7 @@ from ..contract.generation import GenerationRequest
 from ..contract.sampling import ModelDescription, Shape, Task
 from ..contract.warmup import Resolution
 from ..errors import InvalidRequest, InvalidSettings
+from ..pipelines.families import family_of
 from ..pipelines.requests import Ask, build_request
 from ..settings import Settings
 from . import pictures
@@ -104,7 +105,15 @@ def warmup_request(
         if blamed is None:
             raise
         raise InvalidSettings(f"{blamed}: {target}: {error}") from error
-    return replace(request, warmup=True, deadline=None)
+    previews = int(previewed(request, model, settings))
+    return replace(request, warmup=True, deadline=None, previews=previews)
+
+
+def previewed(request: GenerationRequest, model: ModelDescription, settings: Settings) -> bool:
+    """Whether a user may look at such a picture before it is done: that has to be warm, too."""
+    known = family_of(model.pipeline).latents is not None and model.cancellable
+    alone = request.pictures == 1 and request.sampling.num_inference_steps > 1
+    return known and alone and settings.max_partial_images > 0 and not request.task.makes_video
 
 
 def warmup_steps(asked: int, settings: Settings, strength: float | None = None) -> int:
@@ -127,6 +136,7 @@ def first_request_copy(request: GenerationRequest, settings: Settings) -> Genera
         id=f"warmup-{request.id}",
         sampling=replace(sampling, num_inference_steps=steps),
         warmup=True,
+        previews=min(request.previews, 1),
     )
 
 

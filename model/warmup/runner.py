@@ -122,7 +122,12 @@ async def _prove(request: GenerationRequest, course: Course) -> ShapeReport:
     """
     shape = ShapeReport(request.shape, request.sampling.num_inference_steps)
     for number in range(1, MOST_PASSES + 1):
-        one = replace(request, id=f"{request.id}-{number}", prompts=_prompts(request, number))
+        one = replace(
+            request,
+            id=f"{request.id}-{number}",
+            prompts=_prompts(request, number),
+            previews=0,
+        )
         try:
             seconds, generation = await _pass(one, f"pass {number}", course)
         except _PassFailed as failed:
@@ -138,7 +143,20 @@ async def _prove(request: GenerationRequest, course: Course) -> ShapeReport:
             break
     else:
         log.warning("warmup_not_settled", shape=str(shape.shape), passes=shape.passes)
-    return await _run_for_real(request, shape, course) if course.compiled else shape
+    if request.previews:
+        shape = await _look_on(request, shape, course)
+    ready = course.compiled and shape.failure is None
+    return await _run_for_real(request, shape, course) if ready else shape
+
+
+async def _look_on(request: GenerationRequest, shape: ShapeReport, course: Course) -> ShapeReport:
+    """W40: what a user may ask to see on the way is warm as well. It is no pass: what it costs is
+    no part of what the shape costs."""
+    try:
+        await _pass(replace(request, id=f"{request.id}-preview"), "the preview", course)
+    except _PassFailed as failed:
+        return replace(shape, failure=str(failed))
+    return shape
 
 
 async def _run_for_real(
@@ -151,6 +169,7 @@ async def _run_for_real(
             id=f"{request.id}-real-{number}",
             prompts=(REAL_PROMPT,) * len(request.prompts),
             warmup=False,
+            previews=0,
         )
         try:
             seconds, generation = await _pass(one, f"real pass {number}", course)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ...pipelines.parameters import BY_NAME, Parameter
 
 MOST_PICTURES: Final = 10
+MOST_PARTIAL_IMAGES: Final = 3
 LONGEST_USER: Final = 256
 
 
@@ -160,8 +161,23 @@ FIELDS: Final = (
         DRAWN,
         _text("safety_identifier"),
     ),
-    Field("stream", NO, "Pictures do not come in parts yet.", DRAWN, harmless=(False, "false")),
-    Field("partial_images", NO, "Pictures do not come in parts yet.", DRAWN, harmless=(0, "0")),
+    Field(
+        "stream",
+        DIFFERS,
+        "The picture, and what `partial_images` asks for before it, as server-sent events. The "
+        "last event has all that an answer has; its `usage` is zeros, since nothing here has "
+        "tokens. `n` must be 1.",
+        DRAWN,
+        Parameter("stream", bool, ""),
+    ),
+    Field(
+        "partial_images",
+        YES,
+        "With `stream`, how many pictures come before the last one, 0 to 3: what the model expects "
+        "to draw, decoded after steps that lie evenly. There must be more steps than that.",
+        DRAWN,
+        _whole("partial_images", 0, MOST_PARTIAL_IMAGES),
+    ),
     Field("moderation", NO, "Nothing is moderated here.", GENERATED),
     Field("style", NO, "Say it in the prompt.", GENERATED),
     Field("complexity", NO, "Nothing plans a picture here before it is drawn.", DRAWN),

@@ -3,20 +3,25 @@
 import asyncio
 import base64
 import time
+from contextlib import ExitStack
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from ...errors import EngineLost, InvalidRequest
+from ...contract.generation import GenerationRequest
+from ...errors import EngineLost, InvalidRequest, KilnError
 from .. import gate
 from ..body import read_body, until_disconnect
 from ..context import Serving
 from ..drawing import Drawn, draw
+from ..event_stream import EventStream
 from ..outcomes import counted
 from ..v2_rest import check_model
+from . import envelope
 from .bodies import read
 from .fields import Route
+from .partial import event, events, with_previews
 from .reading import NAMES, Wish, understand
 from .schema import request_body
 
@@ -30,12 +35,13 @@ def build_router(serving: Serving) -> APIRouter:
     router = APIRouter(tags=["OpenAI images"])
 
     def add(route: Route) -> None:
-        async def answer(request: Request) -> JSONResponse:
-            with counted(serving.metrics, PROTOCOL) as line:
+        async def answer(request: Request) -> Response:
+            with ExitStack() as stack:
+                line = stack.enter_context(counted(serving.metrics, PROTOCOL))
                 content_type = request.headers.get("content-type", "")
                 body = await read_body(request, serving.settings.max_body_bytes)
                 await gate.admit(serving)
-                work = _answer(serving, route, content_type, body, line)
+                work = _answer(serving, route, content_type, body, line, stack)
                 return await until_disconnect(request, work)
 
         for prefix in PREFIXES:
@@ -46,6 +52,7 @@ def build_router(serving: Serving) -> APIRouter:
                 name=f"openai_{route}",
                 openapi_extra=request_body(route),
                 include_in_schema=prefix == PREFIXES[0],
+                response_model=None,
             )
 
     for route in Route:
@@ -54,8 +61,14 @@ def build_router(serving: Serving) -> APIRouter:
 
 
 async def _answer(
-    serving: Serving, route: Route, content_type: str, sent: bytes, line: dict[str, str]
-) -> JSONResponse:
+    serving: Serving,
+    route: Route,
+    content_type: str,
+    sent: bytes,
+    line: dict[str, str],
+    stack: ExitStack,
+) -> Response:
+    """``stack``: what ends with the answer, which of a stream is later than this."""
     body = await read(content_type, sent)
     model = body.values.get("model", serving.name)
     if not isinstance(model, str):
@@ -73,9 +86,34 @@ async def _answer(
         raise error.named(NAMES.get(error.field, error.field)) from None
     if wanted.task.makes_video:
         raise InvalidRequest("model", "makes videos, and this route answers with pictures")
-    drawn = await draw(serving, wanted, wish.output_format, wish.compression)
     headers = {IGNORED: ", ".join(wish.ignored)} if wish.ignored else {}
+    if wish.stream:
+        return await _streamed(
+            serving, with_previews(serving, wanted, wish), wish, route, stack, headers
+        )
+    drawn = await draw(serving, wanted, wish.output_format, wish.compression)
     return JSONResponse(_written(drawn, wish), headers=headers)
+
+
+async def _streamed(
+    serving: Serving,
+    wanted: GenerationRequest,
+    wish: Wish,
+    route: Route,
+    stack: ExitStack,
+    headers: dict[str, str],
+) -> Response:
+    coming = events(serving, wanted, wish, route, lambda drawn: _written(drawn, wish))
+    try:
+        first = await anext(coming)
+    except BaseException:
+        await coming.aclose()
+        raise
+    return EventStream(first, coming, stack.pop_all(), _told, headers)
+
+
+def _told(error: KilnError) -> bytes:
+    return event("error", envelope.of(error))
 
 
 def _written(drawn: Drawn, wish: Wish) -> dict[str, Any]:

@@ -32,7 +32,7 @@ NAMES: Final = {"width": "size", "height": "size", "num_images_per_prompt": "n"}
 @dataclass(frozen=True, slots=True)
 class Wish:
     """``ask``: what to draw. The rest: how the answer looks. ``ignored``: fields that a lenient
-    server did not heed."""
+    server did not heed. ``partial_images``: that come before the last one of a stream."""
 
     ask: Ask
     output_format: str
@@ -40,6 +40,8 @@ class Wish:
     quality: str
     user: str
     ignored: tuple[str, ...]
+    stream: bool = False
+    partial_images: int = 0
 
 
 def understand(body: Body, route: Route, model: ModelDescription, settings: Settings) -> Wish:
@@ -62,8 +64,11 @@ def understand(body: Body, route: Route, model: ModelDescription, settings: Sett
     values.pop("background", None)
     values.pop("model", None)
     quality = values.pop("quality", AUTO)
+    stream, partial = values.pop("stream", False), values.pop("partial_images", 0)
+    if partial and not stream:
+        raise InvalidRequest("partial_images", "come in a stream only: set stream to true")
     ask = _ask(values, quality, body, route, model, settings)
-    return Wish(ask, output_format, compression, quality, user, ignored)
+    return Wish(ask, output_format, compression, quality, user, ignored, stream, partial)
 
 
 def _known(body: Body, route: Route, settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -11,6 +11,7 @@ from tests.integration.support.server import ServerProcess
 BAD = httpx.codes.BAD_REQUEST
 PROMPT = {"prompt": "a fox"}
 IMAGE = {"image": base64_of(png())}
+STREAM = {**PROMPT, "stream": True}
 VALUE, UNKNOWN = "invalid_value", "unknown_parameter"
 GENERATE, EDIT, VARY = "generations", "edits", "variations"
 
@@ -60,8 +61,27 @@ TABLE: list[tuple[str, Any, str | None, str, str]] = [
     (GENERATE, {**PROMPT, "user": "u" * 257}, "user", VALUE, "257"),
     (GENERATE, {**PROMPT, "user": 3}, "user", VALUE, "must be text"),
     (GENERATE, {**PROMPT, "model": 3}, "model", VALUE, "must be text"),
-    (GENERATE, {**PROMPT, "stream": True}, "stream", UNKNOWN, "in parts"),
-    (GENERATE, {**PROMPT, "partial_images": 2}, "partial_images", UNKNOWN, "in parts"),
+    (GENERATE, {**PROMPT, "stream": "yes"}, "stream", VALUE, "true or false"),
+    (GENERATE, {**PROMPT, "stream": True, "n": 2}, "n", VALUE, "must be 1"),
+    (GENERATE, {**PROMPT, "partial_images": 2}, "partial_images", VALUE, "stream to true"),
+    (GENERATE, {**STREAM, "partial_images": 4}, "partial_images", VALUE, "at most 3"),
+    (GENERATE, {**STREAM, "partial_images": -1}, "partial_images", VALUE, "at least 0"),
+    (
+        GENERATE,
+        {**STREAM, "partial_images": 2, "num_inference_steps": 2},
+        "partial_images",
+        VALUE,
+        "below the number of steps, and this picture has 2",
+    ),
+    (EDIT, {**STREAM, **IMAGE, "size": "100x100"}, "size", VALUE, "multiple"),
+    (
+        EDIT,
+        {**STREAM, **IMAGE, "partial_images": 1, "num_inference_steps": 4, "strength": 0.4},
+        "partial_images",
+        VALUE,
+        "this picture has 1",
+    ),
+    (VARY, {**IMAGE, "stream": True}, "stream", UNKNOWN, "not a field"),
     (GENERATE, {**PROMPT, "moderation": "low"}, "moderation", UNKNOWN, "moderated"),
     (GENERATE, {**PROMPT, "style": "vivid"}, "style", UNKNOWN, "prompt"),
     (GENERATE, {**PROMPT, "sede": 3}, "sede", UNKNOWN, "seed"),

@@ -20,7 +20,7 @@ def folder(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> P
     """Where every example has been run."""
     found = tmp_path_factory.mktemp("reader")
     blocks = BLOCKS.findall(PAGE.read_text(encoding="utf-8"))
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for language, code in blocks:
         there = code.replace("localhost:8080", f"127.0.0.1:{server.http_port}")
         assert there != code
@@ -28,11 +28,15 @@ def folder(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> P
     return found
 
 
-@pytest.mark.parametrize("name", ["fox.png", "fox-0.png", "fox-1.png", "blue-fox.png"])
+@pytest.mark.parametrize(
+    "name",
+    ["fox.png", "fox-0.png", "fox-1.png", "blue-fox.png", "fox-partial-0.png", "fox-partial-2.png"],
+)
 def test_each_example_leaves_its_picture(folder: Path, name: str) -> None:
     assert opened((folder / name).read_bytes()).size == (128, 128)
 
 
 def test_curl_and_the_sdk_draw_the_same_fox_only_for_the_same_request(folder: Path) -> None:
     pictures = {each.name: each.read_bytes() for each in folder.glob("*.png")}
-    assert len(set(pictures.values())) == len(pictures) == 4
+    assert pictures.pop("fox-streamed.png") == pictures["fox.png"]
+    assert len(set(pictures.values())) == len(pictures) == 7

@@ -23,6 +23,7 @@ import model
 from model.contract.compilation import CompileMode
 from model.contract.generation import Generation, GenerationRequest, Sampling
 from model.contract.sampling import ModelDescription, Task
+from model.contract.watching import Preview, Watch
 from model.embedded import PIPELINE_FOLDER
 from model.engine.caches import FOLDERS
 from model.engine.messages import EngineOptions
@@ -133,7 +134,7 @@ async def drawing(
 ) -> tuple[asyncio.Task[Generation], Steps]:
     """Start a request, and return once it has done some steps."""
     steps = Steps()
-    task = asyncio.create_task(engine.process.generate(request, on_step=steps))
+    task = asyncio.create_task(engine.process.generate(request, watch=Watch(steps)))
     reached = asyncio.create_task(steps.reached(until_step))
     await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
     assert not task.done(), task.exception()
@@ -200,7 +201,7 @@ async def test_what_it_says_of_the_model_is_true(engine: Engine) -> None:
 
 async def test_it_draws_what_diffusers_draws_bit_for_bit(engine: Engine) -> None:
     steps = Steps()
-    generation = await engine.process.generate(REQUEST, on_step=steps)
+    generation = await engine.process.generate(REQUEST, watch=Watch(steps))
     raw = raw_pixels(REQUEST)
     assert np.array_equal(generation.pixels, raw)
     assert steps.seen == [(number, 4) for number in (1, 2, 3, 4)]
@@ -208,6 +209,20 @@ async def test_it_draws_what_diffusers_draws_bit_for_bit(engine: Engine) -> None
     assert min(generation.timings.prepare, generation.timings.decode) >= 0
     assert generation.timings.total >= sum(generation.timings.steps)
     assert (generation.seeds, generation.shape) == (REQUEST.seeds, REQUEST.shape)
+
+
+async def test_who_looks_on_sees_it_come_and_changes_nothing(engine: Engine) -> None:
+    clean = (await engine.process.generate(REQUEST)).pixels
+    shown: list[Preview] = []
+    looked_at = replace(REQUEST, previews=3)
+    watched = await engine.process.generate(looked_at, watch=Watch(on_preview=shown.append))
+    assert np.array_equal(watched.pixels, clean)
+    assert [(each.index, each.step, each.of) for each in shown] == [(0, 1, 4), (1, 2, 4), (2, 3, 4)]
+    assert {each.pixels.shape for each in shown} == {REQUEST.pixel_shape}
+    far = [np.abs(each.pixels.astype(int) - clean).mean() for each in shown]
+    assert 0 < far[-1] < far[0]
+    await engine.process.generate(REQUEST, watch=Watch(on_preview=shown.append))
+    assert len(shown) == 3, "nobody asked"
 
 
 async def test_each_picture_of_a_batch_has_the_noise_of_its_own_seed(engine: Engine) -> None:
@@ -268,7 +283,7 @@ async def test_a_deadline_that_passes_while_it_draws_ends_it_at_the_next_step(
     steps = Steps()
     request = replace(ENDLESS, deadline=time.monotonic() + 0.3)
     with pytest.raises(DeadlineExceeded, match="while it was drawn"):
-        await engine.process.generate(request, on_step=steps)
+        await engine.process.generate(request, watch=Watch(steps))
     assert len(steps.seen) < LONG
     assert np.array_equal((await engine.process.generate(REQUEST)).pixels, clean)
 
@@ -277,7 +292,7 @@ async def test_a_deadline_that_has_passed_costs_no_step(engine: Engine) -> None:
     steps = Steps()
     request = replace(REQUEST, deadline=time.monotonic() - 1)
     with pytest.raises(DeadlineExceeded):
-        await engine.process.generate(request, on_step=steps)
+        await engine.process.generate(request, watch=Watch(steps))
     assert steps.seen == []
 
 

@@ -19,6 +19,7 @@ from model.contract.generation import CacheUse, Generation, GenerationRequest, T
 from model.contract.sampling import ModelDescription, SamplingDefaults, Task
 from model.contract.state import State
 from model.contract.warmup import OnFailure
+from model.contract.watching import Watch
 from model.engine.process import EngineProcess
 from model.engine.ranked import RankedEngine
 from model.errors import (
@@ -86,9 +87,15 @@ class FakeEngine:
         return self.description
 
     async def generate(
-        self, request: GenerationRequest, *, limit: float | None = None
+        self,
+        request: GenerationRequest,
+        *,
+        limit: float | None = None,
+        watch: Watch | None = None,
     ) -> Generation:
         self.drawn.append((request, limit))
+        if watch is not None:
+            watch.on_step(1, request.sampling.num_inference_steps)
         self.happened.append("warmup" if request.warmup else "user")
         await self.gate.wait()
         if self.failures:

@@ -426,3 +426,22 @@ def test_w06_the_first_requests_copy_is_bounded_and_its_own(
     assert copy.shape == asked.shape
     assert copy.prompts == asked.prompts
     assert copy.deadline == asked.deadline, "it may not outlive the request that it precedes"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "steps", "settings", "previews"),
+    [
+        ("FluxPipeline", 8, {}, 1),
+        ("FluxPipeline", 8, {"max_partial_images": 0}, 0),
+        ("FluxPipeline", 1, {}, 0),
+        ("FluxPipeline", 8, {"warmup_batch_sizes": (2,)}, 0),
+        ("SomePipeline", 8, {}, 0),
+    ],
+    ids=["a picture", "not offered", "no step before the last", "a batch", "unknown latents"],
+)
+def test_w40_what_a_user_may_look_at_on_the_way_is_warmed(
+    described: Any, pipeline: str, steps: int, settings: dict[str, Any], previews: int
+) -> None:
+    model = described(pipeline=pipeline, num_inference_steps=steps)
+    (planned,) = build_plan(model, Settings(**settings))
+    assert planned.previews == previews

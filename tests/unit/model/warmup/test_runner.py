@@ -388,3 +388,24 @@ async def test_the_clock_is_the_runners_own(plan: Any) -> None:
     before = time.monotonic()
     report = await run(plan, Engine(Clock(), [0.0, 0.0, 0.0, 0.0]))
     assert 0 < report.seconds <= time.monotonic() - before
+
+
+async def test_w40_a_look_on_the_way_is_warmed_once_and_is_no_pass(
+    clock: Clock, described: Callable[..., Any], settings: Settings
+) -> None:
+    plan = build_plan(described(pipeline="FluxPipeline"), settings)
+    engine = Engine(clock, [4.0, 1.0, 1.0, 9.0, 1.0])
+    (shape,) = (await run(plan, engine, compiled=True)).shapes
+    assert [each.previews for each in engine.requests] == [0, 0, 0, 1, 0]
+    assert shape.passes == pytest.approx((4.0, 1.0, 1.0))
+    assert shape.real_passes == pytest.approx((1.0,))
+    assert shape.proven
+
+
+async def test_w40_a_look_that_fails_fails_the_shape(
+    clock: Clock, described: Callable[..., Any], settings: Settings
+) -> None:
+    plan = build_plan(described(pipeline="FluxPipeline"), settings)
+    engine = Engine(clock, [1.0, 1.0, GenerationFailed("no VAE"), 1.0])
+    with pytest.raises(PlanFailed, match="no VAE"):
+        await run(plan, engine, compiled=True)
