@@ -22,12 +22,15 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Seconds. A dead leader is followed within ``lasts`` + ``retry``."""
+    """Seconds. A dead leader is followed within ``lasts`` + ``retry``. Of one that cannot renew,
+    ``insist`` apart, half of the attempts may fail on a bad day.
+    """
 
     lasts: float = 15.0
     renew: float = 5.0
     give_up: float = 10.0
     retry: float = 2.0
+    insist: float = 0.5
 
 
 class Move(StrEnum):
@@ -103,7 +106,7 @@ class Election:
             elif self._seen.holder not in ("", self.me):
                 break
             else:
-                await asyncio.sleep(self.terms.retry)
+                await asyncio.sleep(self.terms.insist)
         log.error("leadership_lost", identity=self.me)
 
     async def resign(self) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller.cluster import Cluster
+from controller.cluster import Cluster, Unreachable
 from controller.election import Election, Move, Seen, Terms
 
 LASTS = Terms().lasts
@@ -84,3 +84,29 @@ async def test_c10_a_leader_holds_the_lease_until_others_could_have_it() -> None
     assert not election.holds(), "though nobody has told it"
     await election.win()
     assert election.holds()
+
+
+async def test_c10_on_a_bad_day_a_leader_keeps_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight attempts in a row fail, and the ninth still comes in time."""
+    now = 100.0
+    server = Server()
+    election = Election(server, "art", "lease", "me", clock=lambda: now)
+    await election.win()
+    failures = 0
+
+    async def get(*_: Any) -> dict[str, Any] | None:
+        nonlocal failures
+        failures += 1
+        if failures <= 8:
+            raise Unreachable("no", 500)
+        (server.record or {})["spec"]["holderIdentity"] = "other"
+        return server.record
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(server, "get", get)
+    monkeypatch.setattr("controller.election.asyncio.sleep", sleep)
+    await election.keep()
+    assert failures == 9
