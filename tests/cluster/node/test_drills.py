@@ -29,10 +29,11 @@ def test_pods_live_on_when_a_program_of_the_node_is_killed(
 ) -> None:
     before = _container(kubectl)
     place = ("--folder", str(record.layout.folder))
-    process = record.processes[program].process()
+    running = node.now(record).processes[program]
+    process = running.process()
     assert process
     process.kill()
-    wait_until(lambda: not record.processes[program].alive, f"{program} is dead", 30)
+    wait_until(lambda: not running.alive, f"{program} is dead", 30)
 
     command_line.printed("start", program, *place)
     # A pod that the node starts now tells that it works, and has looked at its pods.

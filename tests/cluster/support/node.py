@@ -144,12 +144,19 @@ def traces(folder: Path) -> dict[str, list[str]]:
     }
 
 
+def now(record: Record) -> Record:
+    """What runs by now: other tests of the same cluster start its programs anew."""
+    found = records.read(record.layout.folder)
+    assert found
+    return found
+
+
 def kill_programs(record: Record) -> None:
     """As a power cut would, but for the pods."""
-    for running in record.processes.values():
-        if process := running.process():
+    running = now(record).processes.values()
+    for each in running:
+        if process := each.process():
             process.kill()
-    running = record.processes.values()
     wait_until(lambda: not any(each.alive for each in running), "the programs are dead", 30)
 
 
