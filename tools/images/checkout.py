@@ -20,7 +20,7 @@ def build(builder: Builder, target: str, tag: str, base: str | None, root: Path 
         ImageError: the build failed; it has said why.
     """
     print(f"images: {builder.name} builds {tag}", file=sys.stderr, flush=True)
-    what = Build(target, tag, base, tuple(labels().items()))
+    what = Build(target, tag, base, tuple(labels(root).items()))
     with tempfile.NamedTemporaryFile("w", prefix="kiln-pip-", encoding="utf-8") as file:
         # Only its owner can read it, and no layer keeps it: an index may have a password.
         settings = pip_settings(builder)
@@ -29,15 +29,15 @@ def build(builder: Builder, target: str, tag: str, base: str | None, root: Path 
         run(command(builder, what, root, Path(file.name) if settings else None))
 
 
-def labels() -> dict[str, str]:
+def labels(root: Path) -> dict[str, str]:
     """What tells one build of an image from another."""
-    named = {"version": model.__version__, "revision": _git("rev-parse", "HEAD")}
+    named = {"version": model.__version__, "revision": _git(root, "rev-parse", "HEAD")}
     return {f"org.opencontainers.image.{name}": value for name, value in named.items() if value}
 
 
-def _git(*arguments: str) -> str:
+def _git(root: Path, *arguments: str) -> str:
     """Empty where this is no checkout: a release's archive builds, too."""
     done = subprocess.run(
-        ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
     )
     return done.stdout.strip()

@@ -2,6 +2,7 @@
 cluster may want."""
 
 import contextlib
+import functools
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from model import __version__
 from tests.cluster.support import pods
 from tests.cluster.support.images import CONTROLLER, MODEL, Images
 from tests.cluster.support.kubectl import Kubectl, Object
@@ -20,7 +22,7 @@ from tools.cluster.node import checkout, images
 from tools.cluster.record import Record
 from tools.images.base import debian
 from tools.images.builders import run
-from tools.images.checkout import ROOT, build, labels
+from tools.images.checkout import ROOT, build
 from tools.images.layers import Image, read
 
 MEGABYTE = 1_000_000
@@ -35,6 +37,8 @@ CHANGED = {
     "command": ["python", "-c", "print(open('/opt/kiln/code/model/contract/__init__.py').read())"]
 }
 READY = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1}
+PREFIX = "org.opencontainers.image"
+REVISION = f"{PREFIX}.revision"
 # What the sources of an image are.
 SOURCES = ("Dockerfile", ".dockerignore", "LICENSE", "constraints", "controller", "model")
 
@@ -112,9 +116,28 @@ def test_image_says_what_it_is_and_how_it_ends(
     said = configuration(built_images[target])
     assert said["StopSignal"] == "SIGTERM"
     assert said["User"] == f"{USER}:{USER}"
-    prefix = "org.opencontainers.image"
-    expected = {f"{prefix}.title": f"kiln-{title}", f"{prefix}.licenses": "Apache-2.0", **labels()}
-    assert expected.items() <= said["Labels"].items()
+    expected = {"title": f"kiln-{title}", "licenses": "Apache-2.0", "version": __version__}
+    assert {f"{PREFIX}.{name}": text for name, text in expected.items()}.items() <= said[
+        "Labels"
+    ].items()
+    assert re.fullmatch("[0-9a-f]{40}", said["Labels"][REVISION])
+
+
+def test_image_says_of_which_revision_it_was_built_also_where_all_its_layers_are_kept(
+    tmp_path: Path,
+) -> None:
+    """One that its files do not tell from the one before."""
+    copy_sources(tmp_path)
+    git = functools.partial(_git, tmp_path)
+    git("init", "--quiet")
+    git("add", ".")
+    layers = set()
+    for number in range(2):
+        git("commit", "--quiet", "--allow-empty", "--message", f"Revision {number}")
+        with built_of(tmp_path, CONTROLLER) as found:
+            assert configuration(found)["Labels"][REVISION] == git("rev-parse", "HEAD")
+            layers.add(tuple(each.digest for each in found.layers))
+    assert len(layers) == 1
 
 
 @pytest.mark.parametrize("target", [CONTROLLER, MODEL])
@@ -159,11 +182,23 @@ def test_changed_image_is_brought_without_the_layers_that_the_node_has(
 @contextlib.contextmanager
 def rebuilt(folder: Path, target: str) -> Iterator[Image]:
     """The image of a copy of this checkout whose code says one thing more."""
+    copy_sources(folder)
+    with (folder / "model/contract/__init__.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n# {folder}\n")
+    with built_of(folder, target) as image:
+        yield image
+
+
+def copy_sources(folder: Path) -> None:
+    """What images of this checkout are made of."""
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, folder / name)
-    with (folder / "model/contract/__init__.py").open("a", encoding="utf-8") as file:
-        file.write(f"\n# {folder}\n")
+
+
+@contextlib.contextmanager
+def built_of(folder: Path, target: str) -> Iterator[Image]:
+    """The image of the checkout in ``folder``."""
     builder = checkout.builder()
     tag = f"{checkout.REPOSITORY}/{target}:changed"
     build(builder, target, tag, debian(builder), folder)
@@ -171,6 +206,12 @@ def rebuilt(folder: Path, target: str) -> Iterator[Image]:
         yield read(builder, tag)
     finally:
         run(builder.line("rmi", tag))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    person = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    line = ["git", "-C", str(folder), *person, *arguments]
+    return subprocess.check_output(line, text=True).strip()
 
 
 def configuration(image: Image) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def test_the_operators_image_gets_the_contract_alone_of_the_model_server() -> No
 
 
 def test_a_build_is_labelled_with_its_version() -> None:
-    assert labels()["org.opencontainers.image.version"] == model.__version__
+    assert labels(ROOT)["org.opencontainers.image.version"] == model.__version__
 
 
 def test_an_unknown_target_is_told_with_those_that_there_are(
