@@ -7,6 +7,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +73,11 @@ class Prometheus:
     def rules(self) -> list[dict[str, Any]]:
         """Each rule, with its health."""
         return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    def evaluated(self) -> float:
+        """When the rule that waits longest was last evaluated, in seconds since 1970."""
+        times = (datetime.fromisoformat(each["lastEvaluation"]) for each in self.rules())
+        return min(each.timestamp() for each in times)
 
     def ready(self) -> bool:
         try:

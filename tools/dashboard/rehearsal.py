@@ -48,7 +48,8 @@ SERVICES: Final[dict[str, dict[str, Any]]] = {
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
     """``fox`` was in health all the time; the engine of ``owl`` was killed, and its container
-    started again. ``start`` and ``end``: in seconds since 1970.
+    started again. ``start`` and ``end``: in seconds since 1970; by the end, everything was scraped,
+    and the rules had seen it.
     """
 
     prometheus: Prometheus
@@ -91,9 +92,12 @@ def rehearsed(
                 _before_the_kill(fox, owl, seconds / 2)
             stack.enter_context(owl.running())
             _after_it(fox, owl, seconds / 2)
-            end = time.time()
-            until(lambda: _looked_since(prometheus, end), "scrape of all that happened")
-            yield Rehearsal(prometheus, fox, owl, start, end)
+            happened = time.time()
+            until(lambda: _looked_since(prometheus, happened), "scrape of all that happened")
+            # Rules are evaluated as of a moment that may be an interval old.
+            scraped = time.time() + scrape
+            until(lambda: prometheus.evaluated() > scraped, "look of the rules at all of it")
+            yield Rehearsal(prometheus, fox, owl, start, time.time())
 
 
 def _before_the_kill(fox: Pod, owl: Pod, seconds: float) -> None:
