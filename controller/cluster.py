@@ -115,12 +115,13 @@ async def connected(kubeconfig: str | None) -> AsyncIterator["Cluster"]:
 
 class Cluster:
     """Counts nothing and retries nothing: its callers do. ``may_write`` is asked before each write
-    but those of a lease, in the same breath.
+    but those of a lease, in the same breath. ``answered`` hears of each kind that it serves.
     """
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
         self.may_write: Callable[[], bool] = lambda: True
+        self.answered: Callable[[Kind], None] = lambda kind: None
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """The object, or None.
@@ -146,6 +147,7 @@ class Cluster:
         query = {"limit": str(PAGE), **_selected(selector)}
         while True:
             found = await self._call("GET", kind.path(namespace), query=query)
+            self.answered(kind)
             yield found["items"] or []  # null, when it has none
             more = found["metadata"].get("continue")
             if not more:
@@ -161,6 +163,7 @@ class Cluster:
         query = {"resourceVersion": "0", **_selected(selector)}
         headers = {"Accept": ONLY_METADATA}
         found = await self._call("GET", kind.path(namespace), query=query, headers=headers)
+        self.answered(kind)
         return [each["metadata"] for each in found["items"] or ()]
 
     async def serves(self, kind: Kind) -> bool:
@@ -169,7 +172,10 @@ class Cluster:
             found = await self._call("GET", f"/apis/{kind.api_version}")
         except NotFound:
             return False
-        return any(each["name"] == kind.plural for each in found.get("resources", ()))
+        served = any(each["name"] == kind.plural for each in found.get("resources", ()))
+        if served:
+            self.answered(kind)
+        return served
 
     async def apply(self, kind: Kind, body: Object) -> Object:
         """Server-side apply. What we say is ours, whoever said otherwise."""
@@ -186,13 +192,15 @@ class Cluster:
 
     async def _apply(self, kind: Kind, body: Object) -> Object:
         metadata = body["metadata"]
-        return await self._write(
+        applied = await self._write(
             "PATCH",
             kind.path(metadata["namespace"], metadata["name"]),
             query={"fieldManager": names.FIELD_MANAGER, "force": "true"},
             body=body,
             content_type=APPLY,
         )
+        self.answered(kind)
+        return applied
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Make an object that is not there yet; the object as it was stored."""

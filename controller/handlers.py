@@ -61,8 +61,8 @@ def _watch(
             enqueue(key)
 
 
-def settings(*, clusterwide: bool) -> kopf.OperatorSettings:
-    """What kopf must know. A namespaced operator has no right to look around in the cluster."""
+def settings() -> kopf.OperatorSettings:
+    """What kopf must know."""
     made = kopf.OperatorSettings()
     made.posting.enabled = False
     made.peering.standalone = True
@@ -71,7 +71,9 @@ def settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     # kopf takes its finalizer off where no handler needs it. By its default name, that would be the
     # finalizer of another operator.
     made.persistence.finalizer = UNUSED_FINALIZER
-    made.scanning.disabled = not clusterwide
+    # It would look for new kinds when it hears of them, which may be before they are listed, and
+    # needs rights in the cluster for it; watches.py knows better.
+    made.scanning.disabled = True
     made.networking.request_timeout = 30
     made.networking.connect_timeout = 10
     made.networking.enforce_retry_after = True

@@ -21,9 +21,9 @@ from .logs import configure_logs, get_logger
 from .metrics import Metrics
 from .observed import Observed, ServiceKey
 from .reconciler import Reconciler
-from .resync import Resync
+from .resync import GRACE_SECONDS, Resync
 from .settings import Settings, identity
-from .watches import watch
+from .watches import Watches
 from .work_queue import WorkQueue
 
 log = get_logger(__name__)
@@ -66,6 +66,10 @@ class Operator:
             cluster, self.observed, self.metrics, given.image, self.inquiry, given.own_namespace
         )
         self.resync = Resync(cluster, self.observed, self.metrics, given.namespaces, self.queue.add)
+        self.watches = Watches(
+            self.observed, self.queue.add, given.namespaces, cluster.serves, self._hear_signals
+        )
+        cluster.answered = self.watches.answered
         self.election = Election(cluster, given.lease_namespace, given.lease_name, identity())
         self.stop = asyncio.Event()
         if given.leader_elect:
@@ -133,7 +137,7 @@ class Operator:
     async def _watch_and_work(self) -> None:
         await self._read_cluster()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch())
+            group.create_task(self.watches.run())
             group.create_task(self.inquiry.run())
             group.create_task(self._compare_again_and_again())
             for _ in range(self.given.workers):
@@ -147,20 +151,29 @@ class Operator:
             self.queue.add(key)
         log.info("cluster_read", services=len(self.observed.services))
 
-    async def _watch(self) -> None:
-        await watch(self.observed, self.queue.add, self.given.namespaces, self._hear_signals)
-
     async def _compare_again_and_again(self) -> None:
         while True:
-            await asyncio.sleep(self.given.resync)
+            anew = await self._until_comparison()
             try:
                 missed = await self.resync.compare()
             except ApiError as error:
                 log.warning("not_compared", reason=str(error))
                 continue
-            self.vital.compared(missed=missed)
+            # What is missed while there are no watches says nothing of those that there are.
+            self.vital.compared(missed=0 if anew else missed)
             for key in list(self.observed.services):
                 self.queue.add(key)
+
+    async def _until_comparison(self) -> bool:
+        """Whether it comes early: watches were begun anew, and have read what there is by now."""
+        try:
+            async with asyncio.timeout(self.given.resync):
+                await self.watches.begun_anew.wait()
+        except TimeoutError:
+            return False
+        await asyncio.sleep(GRACE_SECONDS)
+        self.watches.begun_anew.clear()
+        return True
 
     async def _work(self) -> None:
         while True:

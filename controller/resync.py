@@ -105,7 +105,7 @@ class Resync:
     async def _heal(self, kind: Kind, metadata: Object) -> ServiceKey | None:
         """Look once more, at the object itself; None where nothing had been missed after all."""
         namespace, name = metadata["namespace"], metadata["name"]
-        live = await _patiently(lambda: self._cluster.get(kind, namespace, name), ATTEMPTS)
+        live = await self._live(kind, namespace, name)
         known = next(self._of(kind, metadata), None)
         if live is None:
             if known is None:
@@ -116,6 +116,14 @@ class Resync:
             return None
         log.warning("missed_change", kind=kind.name, name=name)
         return self._observed.put(kind, live)
+
+    async def _live(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        try:
+            return await _patiently(lambda: self._cluster.get(kind, namespace, name), ATTEMPTS)
+        except NotFound:
+            if not kind.optional:
+                raise
+            return None  # its whole kind is gone
 
     async def _load(self, kind: Kind, namespace: str | None) -> None:
         try:

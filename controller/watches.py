@@ -3,112 +3,131 @@
 another error) one of its tasks ends, and it then waits for the others, which wait for it. So its
 tasks are ended here, and it is started anew: it reads everything at its start, and the resync
 finds what it does not tell.
+
+It looks once, at its start, which kinds the cluster serves. That look may be too early: a kind can
+be installed later, and an API server takes writes of a new kind before it lists it. Whoever talks
+to the API server tells here which kinds answer, and watches that lack one of them are begun anew.
+What is deleted between an end and the next start, no watch tells: ``begun_anew`` asks for a
+comparison.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import partial
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import Any, Final
 
 import kopf
+from kopf._cogs.structs.references import Insights  # what spawn_tasks takes has no public name
 
+from .api.kinds import WATCHED, Kind
+from .cluster import ApiError
 from .handlers import registry, settings
 from .logs import get_logger
 from .observed import Observed, ServiceKey
+from .tasks import end, errors, remembered
 
 log = get_logger(__name__)
 
-# Seconds between an end and the next start.
-PAUSE: Final = 1.0
-# Seconds for kopf to end in its own order; then between two attempts to end what is left.
-IN_ORDER: Final = 5.0
-INSIST: Final = 0.5
+# Seconds between an end and the next start: the first of these, and more after each run that was
+# short, too. The last one is short, because who pauses hears nothing.
+PAUSES: Final = (1.0, 2.0, 5.0)
+SHORT: Final = 60.0
+# Seconds between two questions to an API server that does not answer.
+RETRY: Final = 5.0
 
 # For kopf's own election, which is not ours. Without one it asks for the name of its user, and the
 # user of an image has none.
 IDENTITY: Final[Any] = "kiln-operator"
 
-Tasks = set["asyncio.Task[Any]"]
 
+class Watches:
+    """``serves``: whether the cluster knows a kind. ``hear_signals``: takes them back, which kopf
+    takes. ``begun_anew`` is set with each start but the first.
+    """
 
-async def watch(
-    observed: Observed,
-    enqueue: Callable[[ServiceKey], None],
-    namespaces: Sequence[str],
-    hear_signals: Callable[[], None],
-) -> None:
-    """Never return. ``hear_signals``: takes them back, which kopf takes."""
-    clusterwide = not namespaces
-    while True:
+    def __init__(
+        self,
+        observed: Observed,
+        enqueue: Callable[[ServiceKey], None],
+        namespaces: Sequence[str],
+        serves: Callable[[Kind], Awaitable[bool]],
+        hear_signals: Callable[[], None],
+    ) -> None:
+        self._observed = observed
+        self._enqueue = enqueue
+        self._namespaces = namespaces
+        self._serves = serves
+        self._hear_signals = hear_signals
+        self._needed = {each for each in WATCHED if not each.optional}
+        self._told = asyncio.Event()
+        self._first = True
+        self.begun_anew = asyncio.Event()
+
+    def answered(self, kind: Kind) -> None:
+        """The cluster serves it: no watch may be without it."""
+        if kind in WATCHED and kind not in self._needed:
+            self._needed.add(kind)
+            self._told.set()
+
+    async def run(self) -> None:
+        """Never return."""
+        loop = asyncio.get_running_loop()
+        pauses = iter(PAUSES)
+        while True:
+            begun = loop.time()
+            reason = await self._run_once()
+            log.warning("watches_ended", reason=reason)
+            if loop.time() - begun > SHORT:
+                pauses = iter(PAUSES)
+            await asyncio.sleep(next(pauses, PAUSES[-1]))
+            self._first = False
+
+    async def _run_once(self) -> str:
+        """Until they end; the reason."""
+        insights = Insights()
         roots: Collection[asyncio.Task[Any]] = ()
-        with _remembered() as tasks:
+        with remembered() as tasks:
             try:
                 roots = await kopf.spawn_tasks(
-                    registry=registry(observed, enqueue),
-                    settings=settings(clusterwide=clusterwide),
+                    registry=registry(self._observed, self._enqueue),
+                    settings=settings(),
+                    insights=insights,
                     standalone=True,
                     identity=IDENTITY,
-                    clusterwide=clusterwide,
-                    namespaces=namespaces,
+                    clusterwide=not self._namespaces,
+                    namespaces=self._namespaces,
                 )
-                hear_signals()
-                await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+                self._hear_signals()
+                lacking = asyncio.create_task(self._lacking(insights))
+                await asyncio.wait({*roots, lacking}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                await _end(roots, tasks)
-        log.warning("watches_ended", reason=", ".join(sorted(map(str, _errors(roots)))))
-        await asyncio.sleep(PAUSE)
+                await end(roots, tasks)
+        return ", ".join((*sorted(map(str, errors(roots))), *_lacks(lacking)))
+
+    async def _lacking(self, insights: Insights) -> Kind:
+        """A kind that these watches lack, as soon as there is one."""
+        await insights.ready_resources.wait()
+        if not self._first:
+            self.begun_anew.set()
+        begun = {(each.group, each.version, each.plural) for each in insights.watched_resources}
+        while True:
+            self._told.clear()
+            for kind in list(self._needed):
+                if (kind.group, kind.version, kind.plural) not in begun:
+                    if not kind.optional or await self._still_serves(kind):
+                        return kind
+                    self._needed.discard(kind)
+            await self._told.wait()
+
+    async def _still_serves(self, kind: Kind) -> bool:
+        """It may have been removed meanwhile, with the software that it belongs to."""
+        while True:
+            try:
+                return await self._serves(kind)
+            except ApiError as error:
+                log.warning("asked_in_vain", reason=str(error))
+                await asyncio.sleep(error.retry_after or RETRY)
 
 
-async def _end(roots: Collection["asyncio.Task[Any]"], tasks: Tasks) -> None:
-    """Return when all have ended. One that takes its cancellation for something else (kopf's
-    streams do, if what they wait for is cancelled with them) is cancelled again.
-    """
-    for each in roots:
-        each.cancel()
-    if roots:
-        await asyncio.wait(roots, timeout=IN_ORDER)
-    while left := {each for each in tasks if not each.done()}:
-        for each in left:
-            each.cancel()
-        await asyncio.wait(left, timeout=INSIST)
-
-
-def _errors(tasks: Collection["asyncio.Task[Any]"]) -> Iterator[BaseException]:
-    for each in tasks:
-        if each.done() and not each.cancelled() and (error := each.exception()):
-            yield error
-
-
-_collection: ContextVar[Tasks | None] = ContextVar("collection", default=None)
-
-
-@contextmanager
-def _remembered() -> Iterator[Tasks]:
-    """All tasks that are made in here, and that those make: a task begins with the context in which
-    it was made. Those that have ended are forgotten.
-    """
-    tasks: Tasks = set()
-    token = _collection.set(tasks)
-    loop = asyncio.get_running_loop()
-    loop.set_task_factory(_made)
-    try:
-        yield tasks
-    finally:
-        loop.set_task_factory(None)
-        _collection.reset(token)
-
-
-def _made(loop: asyncio.AbstractEventLoop, coro: Any, **given: Any) -> "asyncio.Task[Any]":
-    task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **given)
-    if (tasks := _collection.get()) is not None:
-        tasks.add(task)
-        task.add_done_callback(partial(_forget, tasks))
-    return task
-
-
-def _forget(tasks: Tasks, task: "asyncio.Task[Any]") -> None:
-    tasks.discard(task)
-    if not task.cancelled():
-        task.exception()  # kopf has logged it
+def _lacks(lacking: "asyncio.Task[Kind]") -> Iterator[str]:
+    if lacking.done() and not lacking.cancelled():
+        yield f"they lack {lacking.result().name}, which the cluster serves"

@@ -95,8 +95,6 @@ def test_c13_pods_fit_the_restricted_profile(helm: Helm, name: str) -> None:
 
 def test_c11_in_the_whole_cluster_it_has_a_role_of_the_cluster(defaults: list[Object]) -> None:
     assert the(defaults, "ClusterRole", "kiln-operator")["rules"] == rights.operator_rules()
-    discovery = the(defaults, "ClusterRole", "kiln-operator-discovery")
-    assert discovery["rules"] == rights.discovery_rules()
     leader = the(defaults, "Role", "kiln-operator-leader")
     assert leader["rules"] == rights.leader_rules()
     assert_bound(defaults)

@@ -42,14 +42,6 @@ def operator_rules() -> list[Object]:
     ]
 
 
-def discovery_rules() -> list[Object]:
-    """In the cluster: to notice KServe, KEDA and the Prometheus Operator when they come later."""
-    return [
-        _rule("apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch")),
-        _rule("", "namespaces", ("list", "watch")),
-    ]
-
-
 def leader_rules() -> list[Object]:
     """In its own namespace, where it is decided who leads."""
     return [_rule(LEASE.group, LEASE.plural, ("get", "create", "update"))]
@@ -75,7 +67,6 @@ def chart_rights() -> str:
     return HEADER + yaml_text(
         {
             "operator": operator_rules(),
-            "discovery": discovery_rules(),
             "leader": leader_rules(),
             "people": people_rules(),
         }
@@ -84,16 +75,13 @@ def chart_rights() -> str:
 
 def cluster_wide() -> str:
     """For ``kubectl apply``: the operator serves every namespace."""
-    discovery = f"{ACCOUNT}-discovery"
     return (
         HEADER
         + CLUSTER_WIDE
         + _documents(
             _account(),
             _role("ClusterRole", ACCOUNT, operator_rules()),
-            _role("ClusterRole", discovery, discovery_rules()),
             _binding("ClusterRole", ACCOUNT),
-            _binding("ClusterRole", discovery),
             *_leader(),
             *(_aggregated(role, rules) for role, rules in people_rules().items()),
         )

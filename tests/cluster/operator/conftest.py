@@ -12,6 +12,7 @@ from tests.cluster.conftest import Cluster, established
 from tests.cluster.support.audit import Audit, Writes
 from tests.cluster.support.kubectl import Kubectl, Refused
 from tests.cluster.support.operator import OperatorProcess
+from tests.cluster.support.proxy import Proxy
 from tests.cluster.support.services import Services
 from tests.integration.support.server import wait_until
 
@@ -65,7 +66,7 @@ def clusterwide_account(admin: Kubectl, kubectl: Kubectl, tmp_path: Path) -> Ite
     user = f"--as={user_name(kubectl)}"
     wait_until(
         lambda: (
-            may(admin, "list", "customresourcedefinitions", user)
+            may(admin, "list", "diffusionservices.kiln.dev", user)
             and may(kubectl, "create", "leases", user)
         ),
         "the rights count",
@@ -118,6 +119,18 @@ def start(
         )
     # What no log of its own tells: kopf is silent about some of what it is refused.
     assert excused or record is None or not record.forbidden()
+
+
+@pytest.fixture
+def proxy(account: Kubectl) -> Iterator[Proxy]:
+    with Proxy(account.kubeconfig).running() as running:
+        yield running
+
+
+@pytest.fixture
+def astray(proxy: Proxy, account: Kubectl, tmp_path: Path) -> Kubectl:
+    """The operator's account, whose requests go through the proxy."""
+    return proxy.user(account, tmp_path / "proxy.kubeconfig")
 
 
 @pytest.fixture

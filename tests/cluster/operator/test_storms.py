@@ -5,10 +5,6 @@ What is written is counted by the API server itself, in its audit log.
 """
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.kubectl import Kubectl
@@ -53,18 +49,6 @@ class Storm:
     @property
     def complete(self) -> bool:
         return len(self.given) == len(WRITES) + len(READS)
-
-
-@pytest.fixture
-def proxy(account: Kubectl) -> Iterator[Proxy]:
-    with Proxy(account.kubeconfig).running() as running:
-        yield running
-
-
-@pytest.fixture
-def astray(proxy: Proxy, account: Kubectl, tmp_path: Path) -> Kubectl:
-    """The operator's account, whose requests go through the proxy."""
-    return proxy.user(account, tmp_path / "proxy.kubeconfig")
 
 
 def test_c10_a_storm_of_errors_is_outlived_and_nothing_is_written_twice(

@@ -75,20 +75,19 @@ class OperatorProcess:
 
     def writes(self) -> float:
         """How often it has written to the cluster, by its own count."""
-        _, text = self.ask("/metrics")
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in text.splitlines()
-            if line.startswith("kiln_operator_writes_total{")
-        )
+        return self._total("kiln_operator_writes_total{")
 
     def reconciles(self) -> float:
+        return self._total("kiln_operator_reconciles_total{")
+
+    def missed(self) -> float:
+        """Changes that no watch told."""
+        return self._total("kiln_operator_missed_changes_total ")
+
+    def _total(self, beginning: str) -> float:
         _, text = self.ask("/metrics")
-        return sum(
-            float(line.rpartition(" ")[2])
-            for line in text.splitlines()
-            if line.startswith("kiln_operator_reconciles_total{")
-        )
+        lines = (line for line in text.splitlines() if line.startswith(beginning))
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
 
     def complaints(self) -> list[dict[str, Any]]:
         forbidden = [each for each in self.events() if NO_RIGHT in str(each)]

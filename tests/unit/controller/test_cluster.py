@@ -8,7 +8,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from controller.api.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE
+from controller.api.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Kind
 from controller.api.status import Status
 from controller.children import Children
 from controller.cluster import (
@@ -123,6 +123,39 @@ async def test_a_missing_object_is_none_and_a_missing_kind_is_an_error(server: S
     with pytest.raises(NotFound):
         await cluster.get(INFERENCE_SERVICE, "art", "fox")
     assert not await cluster.serves(INFERENCE_SERVICE)
+
+
+async def test_c07_of_every_kind_that_the_server_knows_is_told_and_of_no_other(
+    server: Server,
+) -> None:
+    cluster, answers = server
+    told: list[Kind] = []
+    cluster.answered = told.append
+    served = {"resources": [{"name": INFERENCE_SERVICE.plural}]}
+    for answer in ({"metadata": {}, "items": []}, BODY, served):
+        answers[:] = [says(200, answer)]
+        told.clear()
+        if answer is served:
+            assert await cluster.serves(INFERENCE_SERVICE)
+            assert not await cluster.serves(DEPLOYMENT)
+            assert told == [INFERENCE_SERVICE]
+        elif answer is BODY:
+            await cluster.apply(DEPLOYMENT, BODY)
+            await cluster.apply_new(DEPLOYMENT, BODY)
+            assert told == [DEPLOYMENT, DEPLOYMENT]
+        else:
+            await cluster.metadata(DEPLOYMENT, None, "a")
+            [page async for page in cluster.pages(SERVICE, None, "")]
+            assert told == [DEPLOYMENT, SERVICE]
+
+    answers[:] = [says(404, {"message": "the server could not find the requested resource"})]
+    told.clear()
+    assert not await cluster.serves(INFERENCE_SERVICE)
+    with pytest.raises(NotFound):
+        await cluster.metadata(INFERENCE_SERVICE, None, "a")
+    with pytest.raises(NotFound):
+        await cluster.apply(INFERENCE_SERVICE, BODY)
+    assert not told
 
 
 async def test_an_empty_list_may_be_null(server: Server) -> None:

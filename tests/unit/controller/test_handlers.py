@@ -11,7 +11,7 @@ BODY = kopf.Body({"metadata": {"annotations": {"a": "b"}}, "spec": {"replicas": 
 
 
 def test_c08_kopf_remembers_nothing_and_writes_nothing_on_objects() -> None:
-    kept = settings(clusterwide=True).persistence
+    kept = settings().persistence
     essence = kept.diffbase_storage.build(body=BODY)
     assert essence == {}
     assert kept.progress_storage.clear(essence=essence) is essence
@@ -23,16 +23,16 @@ def test_c08_kopf_remembers_nothing_and_writes_nothing_on_objects() -> None:
 
 
 def test_c07_the_finalizer_of_another_kopf_operator_is_not_taken_off() -> None:
-    ours = settings(clusterwide=True).persistence.finalizer
+    ours = settings().persistence.finalizer
     assert ours != kopf.OperatorSettings().persistence.finalizer
 
 
 def test_kopf_reads_in_pages_as_well() -> None:
-    assert settings(clusterwide=False).watching.chunk_size == PAGE
+    assert settings().watching.chunk_size == PAGE
 
 
 def test_c10_kopf_goes_on_asking_for_as_long_as_an_api_server_fails() -> None:
-    pauses = settings(clusterwide=True).networking.error_backoffs
+    pauses = settings().networking.error_backoffs
     for _ in range(2):  # each request asks for them anew
         several = list(islice(iter(pauses), 1000))  # type: ignore[arg-type]
         assert len(several) == 1000
@@ -41,4 +41,4 @@ def test_c10_kopf_goes_on_asking_for_as_long_as_an_api_server_fails() -> None:
 
 
 def test_c10_kopf_does_not_kill_the_process_after_it_has_ended() -> None:
-    assert settings(clusterwide=True).process.ultimate_exiting_timeout is None
+    assert settings().process.ultimate_exiting_timeout is None

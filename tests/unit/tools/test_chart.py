@@ -52,7 +52,7 @@ def test_c11_every_kind_that_is_watched_may_be_read_and_nothing_else() -> None:
 
 
 def test_c11_no_rule_is_for_everything() -> None:
-    rules = [*rights.operator_rules(), *rights.discovery_rules(), *rights.leader_rules()]
+    rules = [*rights.operator_rules(), *rights.leader_rules()]
     assert "*" not in json.dumps(rules)
     assert "secrets" not in json.dumps(rules)
 
