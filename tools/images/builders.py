@@ -98,11 +98,15 @@ def find(name: str | None = None) -> Builder:
     raise ImageError(NONE_WORKS.format(names=", ".join(each.name for each in wanted)))
 
 
-def command(builder: Builder, build: Build, root: Path, settings: Path | None = None) -> list[str]:
-    """What builds it from the checkout at ``root``, with the ``settings`` that pip shall have."""
+def command(
+    builder: Builder, build: Build, root: Path, stages: Path, settings: Path | None = None
+) -> list[str]:
+    """What builds it from the checkout at ``root`` by the Dockerfile ``stages``, with the
+    ``settings`` that pip shall have.
+    """
     return [
         *builder.line(*builder.build),
-        *("--file", str(root / "Dockerfile"), "--target", build.target, "--tag", build.tag),
+        *("--file", str(stages), "--target", build.target, "--tag", build.tag),
         *(("--build-arg", f"BASE={build.base}") if build.base else ()),
         *(("--secret", f"id=pip,src={settings}") if settings else ()),
         *_trusted(builder),

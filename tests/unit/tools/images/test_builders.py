@@ -9,6 +9,7 @@ from tools.images.builders import BUILDERS, Build, Builder, command, find, pip_s
 from tools.images.errors import ImageError
 
 ROOT = Path("/checkout")
+STAGES = Path("/temporary/stages")
 BUILD = Build("controller", "kiln/controller:1", labels=(("a.b", "c"),))
 DOCKER, PODMAN, BUILDAH = BUILDERS
 
@@ -40,14 +41,14 @@ def test_the_first_that_works_is_taken(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_build_names_its_file_target_tag_and_labels() -> None:
-    assert command(DOCKER, BUILD, ROOT) == [
-        *("docker", "build", "--file", "/checkout/Dockerfile", "--target", "controller"),
+    assert command(DOCKER, BUILD, ROOT, STAGES) == [
+        *("docker", "build", "--file", "/temporary/stages", "--target", "controller"),
         *("--tag", "kiln/controller:1", "--label", "a.b=c", "/checkout"),
     ]
 
 
 def test_a_base_is_an_argument_of_the_build() -> None:
-    line = command(PODMAN, Build("model", "kiln/model:1", base="python:3.13"), ROOT)
+    line = command(PODMAN, Build("model", "kiln/model:1", base="python:3.13"), ROOT, STAGES)
     assert line[line.index("--build-arg") + 1] == "BASE=python:3.13"
 
 
@@ -59,24 +60,24 @@ def test_the_machines_index_and_authority_hold_in_the_build(
     monkeypatch.setenv("PIP_CERT", "/trust/ca.crt")
     index = "[global]\nindex-url = https://packages.example/simple\n"
     assert pip_settings(BUILDAH) == f"{index}cert = /trust/ca.crt\n"
-    line = command(BUILDAH, BUILD, ROOT)
+    line = command(BUILDAH, BUILD, ROOT, STAGES)
     assert line[line.index("--volume") + 1] == "/trust:/trust:ro"
     # Docker's builds mount nothing of the machine: a file that is not there would break pip.
     assert pip_settings(DOCKER) == index
-    assert "--volume" not in command(DOCKER, BUILD, ROOT)
+    assert "--volume" not in command(DOCKER, BUILD, ROOT, STAGES)
 
 
 def test_pips_settings_are_a_secret_of_the_build() -> None:
-    line = command(DOCKER, BUILD, ROOT, Path("/tmp/pip.conf"))  # noqa: S108
+    line = command(DOCKER, BUILD, ROOT, STAGES, Path("/tmp/pip.conf"))  # noqa: S108
     assert line[line.index("--secret") + 1] == "id=pip,src=/tmp/pip.conf"
-    assert "--secret" not in command(DOCKER, BUILD, ROOT)
+    assert "--secret" not in command(DOCKER, BUILD, ROOT, STAGES)
 
 
 def test_another_storage_is_told_before_every_command() -> None:
     stored = BUILDAH.storing_in(Path("/layers"))
     options = ["--root", "/layers", "--runroot", "/layers/run"]
     assert stored.line("push", "x") == ["buildah", *options, "push", "x"]
-    assert command(stored, BUILD, ROOT)[:6] == ["buildah", *options, "bud"]
+    assert command(stored, BUILD, ROOT, STAGES)[:6] == ["buildah", *options, "bud"]
 
 
 def test_a_daemon_cannot_be_told_another_storage() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import model
 from tools.images.__main__ import main
-from tools.images.checkout import TARGETS, labels
+from tools.images.checkout import TARGETS, labels, up_to
 
 ROOT = Path(model.__file__).parents[1]
 STAGE = re.compile(r"^FROM \S+ AS (\S+)$", re.MULTILINE)
@@ -45,6 +45,15 @@ def test_the_operators_image_gets_the_contract_alone_of_the_model_server() -> No
 
 def test_a_build_is_labelled_with_its_version() -> None:
     assert labels(ROOT)["org.opencontainers.image.version"] == model.__version__
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_target_is_the_last_stage_of_what_a_builder_gets(target: str) -> None:
+    stages = up_to(target, TEXT)
+    assert TEXT.startswith(stages)
+    assert STAGE.findall(stages)[-1] == target
+    assert stages.rpartition("\nENTRYPOINT ")[1], "the whole of it"
+    assert f" AS {target}\n" in stages.rpartition("\nENTRYPOINT ")[0].rpartition("\nFROM ")[2]
 
 
 def test_an_unknown_target_is_told_with_those_that_there_are(
