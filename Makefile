@@ -58,7 +58,7 @@ node-packages: setup ## Install the Debian packages that a node and its tests la
 	@$(PY) -m tools.cluster packages --install
 
 test-cluster: setup ## Run the tests on a real API server: ours, or that of KUBECONFIG; as root, on pods
-	$(PY) -m pytest tests/cluster $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadscope --max-worker-restart 0 tests/cluster $(ARGS)
 
 lint: setup ## Check style (ruff), types (mypy) and layers (import-linter)
 	$(PY) -m ruff check .

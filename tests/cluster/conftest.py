@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.cluster.support import node, up
 from tests.cluster.support.kubectl import Kubectl
@@ -39,7 +41,20 @@ BUILD_SECONDS = 3600
 NODE = "node_cluster"
 # It ends that node.
 LAST = Path(__file__).parent / "node/test_drills.py"
+# Where the tests are that need it. They and all others work side by side, each with its cluster.
+OF_THE_NODE = ("tests/cluster/e2e/", "tests/cluster/images/", "tests/cluster/node/")
 HELM = {"helm": CHART_FAMILIES["helm"]}
+
+
+class ByCluster(LoadScopeScheduling):
+    """Two workers, each with a cluster of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return NODE if nodeid.startswith(OF_THE_NODE) else "control plane"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByCluster:
+    return ByCluster(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
