@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks.dashboard.__main__ import main
+from benchmarks.dashboard.panels import Panel, Query, panels
+from benchmarks.dashboard.prometheus import Series
+from benchmarks.dashboard.rehearsal import OPERATOR, Rehearsal, rehearsed
 from tests.cluster.conftest import Cluster, established
 from tests.cluster.support.kubectl import Kubectl
 from tests.integration.support.server import wait_until
 from tools.cluster.build import find_go, unbuilt
 from tools.cluster.errors import GoMissing
 from tools.cluster.families import CHART_FAMILIES
-from tools.dashboard.__main__ import main
-from tools.dashboard.panels import Panel, Query, panels
-from tools.dashboard.prometheus import Series
-from tools.dashboard.rehearsal import OPERATOR, Rehearsal, rehearsed
 
 ROOT = Path(__file__).parents[3]
 DEFINITION = ROOT / "manifests/crd/diffusionservices.yaml"

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from benchmarks.errors import NotMeasurable
-from benchmarks.process import POLL_SECONDS
+from ..errors import NotMeasurable
+from ..process import POLL_SECONDS
 
 SECONDS: Final = 120.0
 

@@ -13,15 +13,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.errors import NotMeasurable
-from benchmarks.operators.accounts import make_account, shipped_rules, write_kubeconfig
-from benchmarks.operators.api import Api
-from benchmarks.process import POLL_SECONDS, Process
-from benchmarks.rest import RestClient
-from benchmarks.server import free_ports
 from controller.api import names
 from controller.api.kinds import SERVICE
 
+from ..errors import NotMeasurable
+from ..operators.accounts import make_account, shipped_rules, write_kubeconfig
+from ..operators.api import Api
+from ..process import POLL_SECONDS, Process
+from ..rest import RestClient
+from ..server import free_ports
 from .patience import SECONDS, until
 from .pod import LIVE, READY, Pod
 from .prometheus import HOST, Prometheus, Target, running_prometheus

@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import yaml
 
-from benchmarks.process import POLL_SECONDS, Process
-from benchmarks.server import free_ports
 from tools.cluster.build import build_all
 from tools.cluster.families import CHART_FAMILIES
+
+from ..process import POLL_SECONDS, Process
+from ..server import free_ports
 
 TIMEOUT_SECONDS: Final = 30.0
 START_SECONDS: Final = 60.0

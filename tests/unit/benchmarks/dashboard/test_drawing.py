@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools.dashboard.drawing import UNITS, Found, draw, shortened
-from tools.dashboard.panels import Panel, Query, panels
-from tools.dashboard.prometheus import Series
+from benchmarks.dashboard.drawing import UNITS, Found, draw, shortened
+from benchmarks.dashboard.panels import Panel, Query, panels
+from benchmarks.dashboard.prometheus import Series
 
 LEFT = Panel("Left", 0, 0, 8, 8, "timeseries", "s", (Query("", "up"),))
 RIGHT = replace(LEFT, title="Right", left=8)

@@ -1,7 +1,7 @@
 """Panels as the shipped dashboard places them, and their queries as Grafana would ask them."""
 
-from tools.dashboard.panels import Query, panels
-from tools.dashboard.prometheus import Series
+from benchmarks.dashboard.panels import Query, panels
+from benchmarks.dashboard.prometheus import Series
 
 
 def test_no_panel_lies_on_another_and_none_beside_the_page() -> None:

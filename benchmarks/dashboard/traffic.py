@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any, Final
 
-from benchmarks.rest import infer_request
-from benchmarks.server import MODEL
-
+from ..rest import infer_request
+from ..server import MODEL
 from .patience import SECONDS
 from .prometheus import HOST
 

@@ -10,10 +10,9 @@ from typing import Final
 
 import psutil
 
-from benchmarks.process import Process
-from benchmarks.rest import RestClient
-from benchmarks.server import MODEL, free_ports, wait_for
-
+from ..process import Process
+from ..rest import RestClient
+from ..server import MODEL, free_ports, wait_for
 from .patience import until
 from .prometheus import HOST
 from .traffic import Users

@@ -1,8 +1,9 @@
 """Draw the chart's dashboard, with what a Prometheus knows:
 
-python -m tools.dashboard PICTURE                    a rehearsal: real servers and a real operator,
-                                                     for ten minutes; Go is needed once
-                          PICTURE --prometheus URL   yours, the last hour of it
+python -m benchmarks.dashboard PICTURE                    a rehearsal: real servers and a real
+                                                          operator, for ten minutes; Go is needed
+                                                          once
+                               PICTURE --prometheus URL   yours, the last hour of it
 """
 
 import argparse
@@ -13,9 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from benchmarks.errors import NotMeasurable
-from benchmarks.operators.cluster import running_cluster
-
+from ..errors import NotMeasurable
+from ..operators.cluster import running_cluster
 from .drawing import draw
 from .panels import Panel, panels
 from .prometheus import Prometheus, Series
@@ -28,7 +28,7 @@ POINTS: Final = 300
 
 def main() -> int:
     """Return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tools.dashboard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="where the PNG goes")
     parser.add_argument("--prometheus", metavar="URL", help="one that is there, and no rehearsal")
