@@ -304,13 +304,9 @@ class Worker:
 
     def _staged(self, message: RunStage) -> StageEnded:
         from ..pipelines.handover import Handover
-        from ..pipelines.stages import STAGES, request_at
 
         work = message.request
-        given = Handover.read(work.tensors, work.facts)
-        request = request_at(self.role, self.model, work, given)
-        self.prompts.begin(request)
-        staged = STAGES[self.role](self.model, request, given, self._on_step(message))
+        staged = self._stage(message, Handover.read(work.tensors, work.facts))
         outcome = StageOutcome(
             work.id,
             staged.handover.facts,
@@ -322,6 +318,16 @@ class Worker:
             notes={**self.notes, **staged.notes},
         )
         return StageEnded(message.number, outcome)
+
+    def _stage(self, message: RunStage, given: Any) -> Any:
+        from ..pipelines.bare_latents import are_bare, decode_bare
+        from ..pipelines.stages import STAGES, request_at
+
+        if self.role is Role.DECODER and are_bare(given.facts):
+            return decode_bare(self.model, given)
+        request = request_at(self.role, self.model, message.request, given)
+        self.prompts.begin(request)
+        return STAGES[self.role](self.model, request, given, self._on_step(message))
 
     def _on_step(self, message: Generate | RunStage) -> Callable[[int, int], None]:
         def after(step: int, of: int) -> None:

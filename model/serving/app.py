@@ -10,9 +10,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from .. import __version__
+from ..contract.roles import Role
 from ..errors import KilnError, NotReady, PayloadTooLarge
+from ..roles.stage_worker import StageWorker
 from ..telemetry.logs import get_logger
-from . import adapter_rest, v1_rest, v2_rest
+from . import adapter_rest, remote_vae_rest, v1_rest, v2_rest
 from .context import Serving
 from .farewell import Farewell
 from .openai import envelope, images
@@ -32,6 +34,9 @@ def create_app(serving: Serving) -> FastAPI:
     app.include_router(images.build_router(serving))
     if serving.settings.loras:
         app.include_router(adapter_rest.build_router(serving))
+    if isinstance(serving.role, StageWorker) and serving.settings.role is Role.DECODER:
+        security = serving.stages.security
+        app.include_router(remote_vae_rest.build_router(serving, serving.role, security))
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:

@@ -13,17 +13,12 @@ from uuid import uuid4
 
 import numpy as np
 
+from ..contract.remote_vae import FACT, LATENTS, BareLatents
 from ..contract.wire import Stage
 from ..errors import InvalidRequest
 from ..transport.payload import Payload, pack
 from ..transport.protocol import StageResult
 from ..transport.safetensors_index import read_index, write_index
-
-# What the stage gets, and gives back: latents [n, channels, ...], pictures [n, 3, height, width] or
-# videos [n, 3, frames, height, width] between -1 and 1, in the type of the VAE.
-LATENTS: Final = "latents"
-DECODED: Final = "decoded"
-FACTS: Final = "remote_vae"
 
 DTYPES: Final = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
 DTYPE_BYTES: Final = {"float16": 2, "bfloat16": 2, "float32": 4}
@@ -32,25 +27,28 @@ IMAGE_FORMATS: Final = {"png": "png", "jpg": "jpeg"}
 OUTPUT_TYPES: Final = ("pil", "pt")
 TRUTHS: Final = {"true": True, "false": False}
 LATENT_DIMENSIONS: Final = (3, 4, 5)
+VIDEO_DIMENSIONS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``pictures``, or videos, in one request; ``frames`` of all of them; ``pixels`` of each."""
+
+    pictures: int
+    frames: int
+    pixels: int
 
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """``own_scaling``: the latents are scaled as the model wants it, and the decoder knows how.
-    ``scaling_factor``, ``shift_factor``: as the caller says. Neither: they are ready for the VAE.
-    ``height``, ``width``: of the picture, in pixels, where latents are packed.
-    """
+    """``bare``: what the stage has to know. The rest is about what comes back."""
 
     dtype: str
     shape: tuple[int, ...]
     output_type: str
     image_format: str
     partial_postprocess: bool
-    own_scaling: bool
-    scaling_factor: float | None
-    shift_factor: float | None
-    height: int | None
-    width: int | None
+    bare: BareLatents
 
     def payload(self, latents: bytes) -> Payload:
         """
@@ -64,17 +62,11 @@ class Decode:
                 f"has {len(latents)} bytes, and {list(self.shape)} of {self.dtype} are {needed}",
             )
         index = write_index([(LATENTS, DTYPES[self.dtype], self.shape, needed)])
-        facts = {
-            "own_scaling": self.own_scaling,
-            "scaling_factor": self.scaling_factor,
-            "shift_factor": self.shift_factor,
-            "height": self.height,
-            "width": self.width,
-        }
-        return pack(Stage.DECODE, uuid4().hex, index + latents, {FACTS: facts})
+        facts = {FACT: self.bare.model_dump()}
+        return pack(Stage.DECODE, uuid4().hex, index + latents, facts)
 
 
-def read(query: Mapping[str, str], shape: Sequence[str]) -> Decode:
+def read(query: Mapping[str, str], shape: Sequence[str], bounds: Bounds) -> Decode:
     """The parameters of a request. ``shape``: all values of that name.
 
     Raises:
@@ -82,21 +74,25 @@ def read(query: Mapping[str, str], shape: Sequence[str]) -> Decode:
     """
     output_type = _one_of(query, "output_type", OUTPUT_TYPES, "pil")
     packed = len(shape) == min(LATENT_DIMENSIONS)
-    found = Decode(
-        dtype=_one_of(query, "dtype", tuple(DTYPES), ""),
-        shape=_shape(shape),
-        output_type=output_type,
-        image_format=IMAGE_FORMATS[_one_of(query, "image_format", tuple(IMAGE_FORMATS), "jpg")],
-        partial_postprocess=_truth(query, "partial_postprocess"),
+    bare = BareLatents(
         own_scaling=_truth(query, "do_scaling"),
         scaling_factor=_number(query, "scaling_factor"),
         shift_factor=_number(query, "shift_factor"),
         height=_whole(query, "height"),
         width=_whole(query, "width"),
+        most_pixels=bounds.pixels,
     )
-    if packed and (found.height is None or found.width is None):
+    found = Decode(
+        dtype=_one_of(query, "dtype", tuple(DTYPES), ""),
+        shape=_shape(shape, bounds),
+        output_type=output_type,
+        image_format=IMAGE_FORMATS[_one_of(query, "image_format", tuple(IMAGE_FORMATS), "jpg")],
+        partial_postprocess=_truth(query, "partial_postprocess"),
+        bare=bare,
+    )
+    if packed and (bare.height is None or bare.width is None):
         raise InvalidRequest("height, width", "are needed for packed latents, which have 3 axes")
-    if found.scaling_factor == 0:
+    if bare.scaling_factor == 0:
         raise InvalidRequest("scaling_factor", "latents are divided by it; 0 is none")
     return found
 
@@ -152,10 +148,19 @@ def _as_float32(tensor: Tensor) -> Any:
     return np.frombuffer(tensor.data, tensor.dtype).astype(np.float32)
 
 
-def _shape(given: Sequence[str]) -> tuple[int, ...]:
+def _shape(given: Sequence[str], bounds: Bounds) -> tuple[int, ...]:
     sizes = tuple(int(each) for each in given if each.isascii() and each.isdigit() and int(each))
     if len(sizes) != len(given) or len(sizes) not in LATENT_DIMENSIONS:
         raise InvalidRequest("shape", "must be given 3 to 5 times, each a size above 0")
+    if sizes[0] > bounds.pictures:
+        raise InvalidRequest(
+            "shape", f"is of {sizes[0]} pictures; at most {bounds.pictures} are drawn at once"
+        )
+    frames = sizes[0] * sizes[2]
+    if len(sizes) == VIDEO_DIMENSIONS and frames > bounds.frames:
+        raise InvalidRequest(
+            "shape", f"is of {frames} frames; at most {bounds.frames} are drawn at once"
+        )
     return sizes
 
 

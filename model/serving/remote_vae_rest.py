@@ -15,7 +15,7 @@ from . import gate, remote_vae_codec
 from .body import read_body, until_disconnect
 from .context import Serving
 from .outcomes import counted
-from .remote_vae_codec import Decode, Tensor
+from .remote_vae_codec import Bounds, Decode, Tensor
 
 PATH: Final = "/decode"
 TENSOR: Final = "tensor/binary"
@@ -27,13 +27,15 @@ def build_router(serving: Serving, runner: StageRunner, security: Security) -> A
     password in the endpoint's URL: diffusers' client can send no other.
     """
     router = APIRouter(tags=["remote VAE"])
+    settings = serving.settings
+    bounds = Bounds(settings.max_images, settings.max_frames, settings.max_pixels)
 
     @router.post(PATH)
     async def decode(request: Request) -> Response:
         with counted(serving.metrics, "remote-vae"):
             security.check(_shown(request.headers.get("authorization", "")))
             query = request.query_params
-            asked = remote_vae_codec.read(query, query.getlist("shape"))
+            asked = remote_vae_codec.read(query, query.getlist("shape"), bounds)
             body = await read_body(request, serving.settings.max_body_bytes)
             payload = asked.payload(body)
             await gate.admit(serving)

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from diffusers.utils.remote_utils import remote_decode
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as services
 
@@ -24,6 +25,7 @@ from model.errors import (
     RevisionMismatch,
     TokenRefused,
 )
+from model.pipelines.stages import LATENTS as SCALED
 from model.transport.addresses import Address
 from model.transport.calling import Security
 from model.transport.payload import Payload, pack
@@ -294,3 +296,34 @@ async def test_w33_running_stages_finish_and_new_ones_find_another_replica(
     async with client_of(chain[Role.DENOISER], security) as other:
         assert (await other.run(long)).data == latents.data
     assert await asyncio.to_thread(server.wait_exit) == 0, server.log_tail()
+
+
+async def test_diffusers_remote_decode_draws_what_the_chain_draws(
+    chain: Servers, security: Security
+) -> None:
+    """Diffusers' own function, against the decoder as it is started in a pod."""
+    async with client_of(chain[Role.DENOISER], security) as client:
+        made = handed(await client.run(await encoded(chain, security, 2)))
+    async with client_of(chain[Role.DECODER], security) as client:
+        (drawn,) = pixels_of(await client.run(asked(Role.DECODER, made)))
+    latents = made.tensors[f"{SCALED}.0"]
+    decoder = chain[Role.DECODER]
+    endpoint = f"{decoder.base_url}/decode"
+    with_token = endpoint.replace("//", "//kiln:fox@")
+
+    def decoded(**options: Any) -> Any:
+        return remote_decode(with_token, latents, do_scaling=False, **options)
+
+    found = await asyncio.to_thread(decoded, image_format="png")
+    assert np.array_equal(np.asarray(found), drawn)
+    tensor = await asyncio.to_thread(
+        decoded, output_type="pt", return_type="pt", partial_postprocess=True
+    )
+    assert np.array_equal(tensor.numpy()[0], drawn)
+    with pytest.raises(RuntimeError, match="authorization: no token came"):
+        await asyncio.to_thread(remote_decode, endpoint, latents, scaling_factor=1.0)
+    with pytest.raises(RuntimeError, match=r"shape: .* is not for AutoencoderKL"):
+        await asyncio.to_thread(remote_decode, with_token, latents[:, :2], scaling_factor=1.0)
+    assert metric(decoder, "kiln_requests_total", protocol="remote-vae", outcome="ok") == 2
+    elsewhere = chain[Role.ENCODER].client.post("/decode")
+    assert elsewhere.status_code == 404

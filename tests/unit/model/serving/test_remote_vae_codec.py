@@ -13,6 +13,7 @@ from model.transport.safetensors_index import read_index, write_index
 
 QUERY = {"dtype": "float32", "image_format": "png", "output_type": "pil"}
 SHAPE = ["1", "4", "8", "8"]
+BOUNDS = codec.Bounds(pictures=2, frames=6, pixels=4096)
 
 
 def a_result(values: Any, dtype: str = "F32") -> StageResult:
@@ -21,7 +22,7 @@ def a_result(values: Any, dtype: str = "F32") -> StageResult:
 
 
 def test_the_latents_become_a_stage() -> None:
-    asked = codec.read({**QUERY, "scaling_factor": "0.5", "shift_factor": "-1"}, SHAPE)
+    asked = codec.read({**QUERY, "scaling_factor": "0.5", "shift_factor": "-1"}, SHAPE, BOUNDS)
     payload = asked.payload(bytes(1024))
     (entry,) = read_index(payload.data)
     assert (entry.name, entry.dtype, entry.shape) == ("latents", "F32", (1, 4, 8, 8))
@@ -29,15 +30,15 @@ def test_the_latents_become_a_stage() -> None:
     assert payload.header.facts == {
         "remote_vae": {
             "own_scaling": False, "scaling_factor": 0.5, "shift_factor": -1.0, "height": None,
-            "width": None,
+            "width": None, "most_pixels": 4096,
         }
     }  # fmt: skip
 
 
 def test_a_flag_is_written_as_python_writes_it() -> None:
-    assert codec.read({**QUERY, "do_scaling": "True"}, SHAPE).own_scaling
-    assert not codec.read({**QUERY, "do_scaling": "False"}, SHAPE).own_scaling
-    assert codec.read({**QUERY, "partial_postprocess": "True"}, SHAPE).partial_postprocess
+    assert codec.read({**QUERY, "do_scaling": "True"}, SHAPE, BOUNDS).bare.own_scaling
+    assert not codec.read({**QUERY, "do_scaling": "False"}, SHAPE, BOUNDS).bare.own_scaling
+    assert codec.read({**QUERY, "partial_postprocess": "True"}, SHAPE, BOUNDS).partial_postprocess
 
 
 @pytest.mark.parametrize(
@@ -59,22 +60,24 @@ def test_a_flag_is_written_as_python_writes_it() -> None:
         ({}, ["1", "4", "x", "8"], "shape"),
         ({}, ["1", "64", "64"], "height, width: are needed for packed"),
         ({"height": "8"}, ["1", "64", "64"], "height, width"),
+        ({}, ["3", "4", "8", "8"], "shape: is of 3 pictures; at most 2"),
+        ({}, ["2", "4", "4", "8", "8"], "shape: is of 8 frames; at most 6"),
     ],
 )
 def test_what_is_wrong_is_named(query: dict[str, str], shape: list[str], field: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^{field}"):
-        codec.read({**QUERY, **query}, shape)
+        codec.read({**QUERY, **query}, shape, BOUNDS)
 
 
 def test_packed_latents_with_a_size() -> None:
-    found = codec.read({**QUERY, "height": "64", "width": "32"}, ["1", "16", "64"])
-    assert (found.height, found.width) == (64, 32)
+    found = codec.read({**QUERY, "height": "64", "width": "32"}, ["1", "16", "64"], BOUNDS)
+    assert (found.bare.height, found.bare.width) == (64, 32)
 
 
 @pytest.mark.parametrize("size", [0, 1023, 1025])
 def test_a_body_of_another_size(size: int) -> None:
     with pytest.raises(InvalidRequest, match=rf"body: has {size} bytes, .* are 1024"):
-        codec.read(QUERY, SHAPE).payload(bytes(size))
+        codec.read(QUERY, SHAPE, BOUNDS).payload(bytes(size))
 
 
 VALUES = np.array([-2, -1, 0, 0.5, 1, 3] * 2, np.float32).reshape(1, 3, 2, 2)
