@@ -1,5 +1,6 @@
 """Settings that are lists or mappings: text in a flag or a variable, native in a config file."""
 
+import ipaddress
 import json
 import math
 import re
@@ -12,6 +13,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from .contract.generation import Sampling
 from .contract.sampling import Task
 from .contract.warmup import Resolution
+from .url_hosts import UrlHost
 
 # W04: these sampling values have a setting of their own, which bounds them.
 ELSEWHERE: Final = {
@@ -43,6 +45,18 @@ def _resolutions(given: object) -> object:
     return tuple(
         each if isinstance(each, Resolution) else Resolution.parse(str(each)) for each in listed
     )
+
+
+def _url_hosts(given: object) -> object:
+    listed = _listed(given)
+    assert isinstance(listed, tuple)
+    return tuple(each if isinstance(each, UrlHost) else UrlHost.parse(str(each)) for each in listed)
+
+
+def _networks(given: object) -> object:
+    listed = _listed(given)
+    assert isinstance(listed, tuple)
+    return tuple(ipaddress.ip_network(each) for each in listed)
 
 
 def _overrides(given: object) -> object:
@@ -113,6 +127,18 @@ BatchSizes = Annotated[
     tuple[Annotated[int, Field(ge=1)], ...],
     Field(min_length=1),
     BeforeValidator(_listed),
+    PlainSerializer(_written),
+    WithJsonSchema({"type": "string"}),
+]
+UrlHosts = Annotated[
+    tuple[UrlHost, ...],
+    BeforeValidator(_url_hosts),
+    PlainSerializer(_written),
+    WithJsonSchema({"type": "string"}),
+]
+Networks = Annotated[
+    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
+    BeforeValidator(_networks),
     PlainSerializer(_written),
     WithJsonSchema({"type": "string"}),
 ]

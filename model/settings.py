@@ -13,7 +13,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from .contract.compilation import CompileMode
 from .contract.roles import WORKERS, Role
 from .contract.warmup import OnFailure, UnwarmedShapes, WarmupMode
-from .setting_values import BatchSizes, Loras, Overrides, Resolutions, Tasks
+from .setting_values import (
+    BatchSizes,
+    Loras,
+    Networks,
+    Overrides,
+    Resolutions,
+    Tasks,
+    UrlHosts,
+)
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -287,6 +295,28 @@ class Settings(BaseModel):
             "Format of pictures when the request names none. Videos come as mp4, or raw where this "
             "is raw.",
         ),
+    )
+    image_url_hosts: UrlHosts = Field(
+        (),
+        **_knob(
+            "Requests",
+            "Hosts from which pictures are fetched that a request names by address: names, "
+            "*.DOMAIN for all below one, or * for every public host; https alone, but for those "
+            "that are written with http://. Empty: nothing is fetched.",
+            written="HOST[:PORT],...",
+        ),
+    )
+    image_url_networks: Networks = Field(
+        (),
+        **_knob(
+            "Requests",
+            "Ranges of addresses that the hosts of image_url_hosts may have besides public ones.",
+            written="10.0.0.0/8,...",
+        ),
+    )
+    image_url_timeout: PositiveSeconds = Field(
+        10.0,
+        **_knob("Requests", "Seconds that fetching the pictures of one request may take, in all."),
     )
     file_metadata: bool = Field(
         True,

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,9 @@ MOST_PARTS: Final = 100
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
 
+# The picture at an address, which the second names the field of.
+Fetch = Callable[[str, str], Awaitable[bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class Body:
@@ -28,19 +31,21 @@ class Body:
     pictures: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
 
 
-async def read(content_type: str, body: bytes) -> Body:
-    """Raises:
-    InvalidRequest: it is neither JSON nor a form, or is broken.
+async def read(content_type: str, body: bytes, fetch: Fetch) -> Body:
+    """With the pictures that it names by address, which ``fetch`` gets.
+
+    Raises:
+        InvalidRequest: it is neither JSON nor a form, or is broken.
     """
     kind = content_type.split(";")[0].strip().lower()
     if kind == FORM:
-        return await _form(content_type, body)
+        return await _form(content_type, body, fetch)
     if kind in (JSON, ""):
-        return _json(body)
+        return await _json(body, fetch)
     raise InvalidRequest("Content-Type", f"must be {JSON} or {FORM}")
 
 
-def _json(body: bytes) -> Body:
+async def _json(body: bytes, fetch: Fetch) -> Body:
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -50,7 +55,7 @@ def _json(body: bytes) -> Body:
     # OpenAI's clients send null for what they leave out.
     values = {name: value for name, value in found.items() if value is not None}
     pictures = {
-        name: tuple(_picture(each, name) for each in _listed(values.pop(name)))
+        name: tuple([await _picture(each, name, fetch) for each in _listed(values.pop(name))])
         for name in PICTURES
         if name in values
     }
@@ -61,19 +66,16 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _picture(value: Any, name: str) -> bytes:
-    """Of base64, a ``data:`` URL, or an object that has one as its ``image_url``."""
+async def _picture(value: Any, name: str, fetch: Fetch) -> bytes:
+    """Of base64, a ``data:`` URL, an address, or an object that has one as its ``image_url``."""
     if isinstance(value, Mapping):
         if "file_id" in value:
             raise InvalidRequest(name, "by file_id is not taken, since no files are kept here")
         value = value.get("image_url")
     if not isinstance(value, str) or not value:
-        raise InvalidRequest(name, "must be base64, or a data: URL")
+        raise InvalidRequest(name, "must be base64, a data: URL or an address")
     if value.lower().startswith(("http:", "https:")):
-        raise InvalidRequest(
-            name,
-            "is an address, and this server fetches nothing: send the picture itself, as base64",
-        )
+        return await fetch(value, name)
     if value.startswith("data:"):
         start, comma, value = value.partition(",")
         if not comma or not start.endswith(";base64"):
@@ -84,7 +86,7 @@ def _picture(value: Any, name: str) -> bytes:
         raise InvalidRequest(name, "is not base64") from None
 
 
-async def _form(content_type: str, body: bytes) -> Body:
+async def _form(content_type: str, body: bytes, fetch: Fetch) -> Body:
     parser = MultiPartParser(
         Headers({"content-type": content_type}),
         _once(body),
@@ -107,7 +109,7 @@ async def _form(content_type: str, body: bytes) -> Body:
                 raise InvalidRequest(name[:100], "is a file, and no picture goes by this name")
             pictures[name] = (*pictures.get(name, ()), await part.read())
         elif name in PICTURES:
-            pictures[name] = (*pictures.get(name, ()), _picture(part, name))
+            pictures[name] = (*pictures.get(name, ()), await _picture(part, name, fetch))
         elif name in values:
             raise InvalidRequest(name[:100], "is given twice")
         else:

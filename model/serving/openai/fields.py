@@ -82,15 +82,15 @@ FIELDS: Final = (
     Field(
         "image",
         YES,
-        "PNG, JPEG or WebP: parts `image` or `image[]` of a form; in JSON base64 or a `data:` URL, "
-        "or a list of those. Several where the model edits several at once.",
+        "PNG, JPEG or WebP: parts `image` or `image[]` of a form; in JSON base64, a `data:` URL or "
+        "an address, or a list of those. Several where the model edits several at once.",
         FROM_PICTURES,
     ),
     Field(
         "images",
         DIFFERS,
-        "In JSON, as objects with an `image_url`: `data:` URLs only, since nothing is fetched; no "
-        "`file_id`.",
+        "In JSON, as objects with an `image_url`: `data:` URLs, and addresses on hosts of "
+        "`--image-url-hosts`; no `file_id`.",
         EDITED,
     ),
     Field(

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from ...contract.generation import GenerationRequest
 from ...errors import EngineLost, InvalidRequest, KilnError
+from ...media.remote import PictureFetcher
 from .. import gate
 from ..body import read_body, until_disconnect
 from ..context import Serving
@@ -69,7 +70,7 @@ async def _answer(
     stack: ExitStack,
 ) -> Response:
     """``stack``: what ends with the answer, which of a stream is later than this."""
-    body = await read(content_type, sent)
+    body = await read(content_type, sent, PictureFetcher(serving.settings).fetch)
     model = body.values.get("model", serving.name)
     if not isinstance(model, str):
         raise InvalidRequest("model", "must be text")
