@@ -11,6 +11,7 @@ from PIL import Image
 
 from model.contract.generation import Generation, GenerationRequest, Sampling, Timings
 from model.contract.sampling import Task
+from model.contract.watching import Watch
 from model.serving.context import Serving
 from model.serving.drawing import draw
 from model.settings import Settings
@@ -29,7 +30,7 @@ FOX = GenerationRequest(
 def drawing(serving: Serving) -> Serving:
     """A server whose model draws black."""
 
-    async def generate(request: GenerationRequest) -> Generation:
+    async def generate(request: GenerationRequest, watch: Watch | None) -> Generation:
         pixels = np.zeros(request.pixel_shape, np.uint8)
         return Generation(request.id, pixels, request.seeds, request.shape, 4, Timings())
 
