@@ -228,6 +228,52 @@ class NoReplica(RequestError):
         self.retry_after = retry_after
 
 
+class UnknownJob(RequestError):
+    """It is not there, no longer there, or another key's."""
+
+    http_status = 404
+    grpc_code = "NOT_FOUND"
+    openai_type = "invalid_request_error"
+    openai_code = "video_not_found"
+
+
+class JobUnfinished(RequestError):
+    """It has no content: not yet, or never."""
+
+    http_status = 404
+    grpc_code = "FAILED_PRECONDITION"
+    openai_type = "invalid_request_error"
+    openai_code = "video_not_ready"
+
+
+class IdempotencyConflict(RequestError):
+    """The key was given before, with another request."""
+
+    http_status = 409
+    grpc_code = "ALREADY_EXISTS"
+    openai_type = "invalid_request_error"
+    openai_code = "idempotency_conflict"
+
+
+class QuotaExceeded(RequestError):
+    """Too many jobs that have not ended."""
+
+    http_status = 429
+    grpc_code = "RESOURCE_EXHAUSTED"
+    openai_type = "rate_limit_error"
+    openai_code = "quota_exceeded"
+    retry_after = 10.0
+
+
+class JobsElsewhere(RequestError):
+    """Another server has the folder of the jobs, which in a rollout is about to end."""
+
+    http_status = 503
+    grpc_code = "UNAVAILABLE"
+    openai_code = "jobs_elsewhere"
+    retry_after = 2.0
+
+
 class StartupError(KilnError):
     """The server cannot start, or cannot go on: the process ends with ``exit_code`` and the message
     as Kubernetes' termination message.

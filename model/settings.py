@@ -349,6 +349,29 @@ class Settings(BaseModel):
         2, **_knob("Requests", "Threads that encode pictures, off the event loop.")
     )
 
+    # -- jobs --------------------------------------------------------------------------------
+    jobs_dir: Path | None = Field(
+        None,
+        **_knob(
+            "Jobs",
+            "Folder on a volume for what /v1/videos is asked for and answers with: jobs survive a "
+            "restart there. One server uses it at a time. Without it, jobs end with the server.",
+        ),
+    )
+    jobs_ttl: PositiveSeconds = Field(
+        86_400.0,
+        **_knob("Jobs", "Seconds after its end that a job and its video are kept."),
+    )
+    max_jobs: Count = Field(100, **_knob("Jobs", "Jobs that may wait or run. One more gets a 429."))
+    max_jobs_per_user: Count = Field(
+        20,
+        **_knob(
+            "Jobs",
+            "Jobs of one user that may wait or run: of one API key, and of one 'user' where "
+            "requests name it.",
+        ),
+    )
+
     # -- network -----------------------------------------------------------------------------
     host: str = Field("0.0.0.0", **_knob("Network", "Address that both ports bind."))  # noqa: S104
     http_port: Port = Field(8080, **_knob("Network", "Port of the REST protocols."))

@@ -17,12 +17,13 @@ from ..telemetry.logs import get_logger
 from . import adapter_rest, remote_vae_rest, v1_rest, v2_rest
 from .context import Serving
 from .farewell import Farewell
-from .openai import envelope, images
+from .openai import envelope, images, videos
+from .video_jobs import VideoJobs
 
 log = get_logger(__name__)
 
 
-def create_app(serving: Serving) -> FastAPI:
+def create_app(serving: Serving, jobs: VideoJobs) -> FastAPI:
     """The application of one server."""
     app = FastAPI(
         title="Kiln",
@@ -32,6 +33,7 @@ def create_app(serving: Serving) -> FastAPI:
     app.include_router(v2_rest.build_router(serving))
     app.include_router(v1_rest.build_router(serving))
     app.include_router(images.build_router(serving))
+    app.include_router(videos.build_router(serving, jobs))
     if serving.settings.loras:
         app.include_router(adapter_rest.build_router(serving))
     if isinstance(serving.role, StageWorker) and serving.settings.role is Role.DECODER:

@@ -27,6 +27,7 @@ from ..telemetry.metrics import Metrics
 from .app import create_app
 from .context import Serving
 from .http_server import HttpServer, bind
+from .openai.videos import jobs_of
 from .report_file import report_document, write_report
 from .termination import write_termination_message
 
@@ -75,7 +76,8 @@ class Server:
         if self.settings.role in WORKERS:
             stages = importlib.import_module(".stages", __package__)
             self.serving.stages = stages.stages_of(self.serving)
-        self.http = HttpServer(create_app(self.serving), self.settings)
+        self.jobs = jobs_of(self.serving)
+        self.http = HttpServer(create_app(self.serving, self.jobs), self.settings)
         self.serving.change_adapter = self._change_adapter
         self._change: asyncio.Task[None] | None = None
         self.grpc: Any = None
@@ -92,6 +94,9 @@ class Server:
         self._handle_signals()
         self.rest = asyncio.create_task(self.http.serve([self.listening]))
         start = asyncio.create_task(self._start())
+        self._drawing = asyncio.create_task(self.jobs.run())
+        # Without its jobs a server is not whole: it fails as a start does.
+        self._drawing.add_done_callback(self._started)
         try:
             await self._first_of(start)
             if not self.failed.is_set():
@@ -205,7 +210,7 @@ class Server:
     async def _close_ports(self, grace: float) -> None:
         """REST and gRPC together: no new requests, and ``grace`` seconds for running ones."""
         self.http.should_exit = True
-        closing: set[asyncio.Future[Any]] = {self.rest}
+        closing: set[asyncio.Future[Any]] = {self.rest, asyncio.ensure_future(self.jobs.drain())}
         if self.grpc is not None:
             closing.add(asyncio.ensure_future(self.grpc.stop(grace)))
         _, late = await asyncio.wait(closing, timeout=grace)
@@ -227,6 +232,8 @@ class Server:
         start.cancel()
         if self._change is not None:
             self._change.cancel()
+        self._drawing.cancel()
+        await self.jobs.close()
         await self.serving.role.close()
         if self.state.failure is not None:
             await self.http.deserted(LINGER_SECONDS)

@@ -6,13 +6,14 @@ from model.serving.openai.fields import FIELDS, Field, Route, Support
 
 from .tables import table
 
-INTRODUCTION = """# Fields of OpenAI's images API
+INTRODUCTION = """# Fields of OpenAI's images and videos API
 
 <!-- Generated from model/serving/openai/fields.py by `make generate`. -->
 
-Every field of OpenAI's API reference, and those that are Kiln's own ([how to use
-them](../openai.md)). **yes**: as OpenAI has it. **differs**: it works, with the difference that is
-named. **no**: a 400 that names the field, unless the server was started with `--lenient true`.
+Every field of OpenAI's API reference, and those that are Kiln's own (how to use them:
+[images](../openai.md), [videos](../videos.md)). **yes**: as OpenAI has it. **differs**: it works,
+with the difference that is named. **no**: a 400 that names the field, unless the server was started
+with `--lenient true`.
 
 """
 ORDER = (Support.YES, Support.DIFFERS, Support.NO, Support.OWN)

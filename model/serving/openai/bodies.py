@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,7 +15,9 @@ from ...errors import InvalidRequest
 
 # What a part of a form may be called besides its field.
 LIST: Final = "[]"
-PICTURES: Final = ("image", "images", "mask", "markup")
+PICTURES: Final = ("image", "images", "mask", "markup", "input_reference")
+# How a form has an object: of the field, one of its parts.
+MEMBER: Final = re.compile(r"(\w+)\[(image_url|file_id)\]")
 MOST_PARTS: Final = 100
 FORM: Final = "multipart/form-data"
 JSON: Final = "application/json"
@@ -108,6 +111,12 @@ async def _form(content_type: str, body: bytes, fetch: Fetch) -> Body:
             if name not in PICTURES:
                 raise InvalidRequest(name[:100], "is a file, and no picture goes by this name")
             pictures[name] = (*pictures.get(name, ()), await part.read())
+        elif (member := MEMBER.fullmatch(name)) and member[1] in PICTURES:
+            name = member[1]
+            pictures[name] = (
+                *pictures.get(name, ()),
+                await _picture({member[2]: part}, name, fetch),
+            )
         elif name in PICTURES:
             pictures[name] = (*pictures.get(name, ()), await _picture(part, name, fetch))
         elif name in values:

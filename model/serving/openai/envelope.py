@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ...errors import InvalidRequest, KilnError, NotReady
 
-PREFIXES: Final = ("/v1/images/", "/openai/")
+PREFIXES: Final = ("/v1/images/", "/v1/videos", "/openai/")
 
 
 def speaks(path: str) -> bool:

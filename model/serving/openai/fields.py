@@ -1,7 +1,8 @@
-"""Every field of OpenAI's images API, and the fields of diffusion models that Kiln takes beside
-them: what becomes of each. Requests are read by this table, and the support matrix is made from it.
+"""Every field of OpenAI's images and videos API, and the fields of diffusion models that Kiln takes
+beside them: what becomes of each. Requests are read by this table, and the support matrix is made
+from it.
 
-Fields and their values: OpenAI's API reference, "Images", as the SDK 3.54 has them.
+Fields and their values: OpenAI's API reference, "Images" and "Videos", as the SDK 3.54 has them.
 """
 
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ class Route(StrEnum):
     GENERATIONS = "generations"
     EDITS = "edits"
     VARIATIONS = "variations"
+    VIDEOS = "videos"
 
 
 class Support(StrEnum):
@@ -54,11 +56,13 @@ class Field:
 
 
 ALL: Final = frozenset(Route)
+IMAGES: Final = ALL - {Route.VIDEOS}
 DRAWN: Final = frozenset({Route.GENERATIONS, Route.EDITS})
 FROM_PICTURES: Final = frozenset({Route.EDITS, Route.VARIATIONS})
 GENERATED: Final = frozenset({Route.GENERATIONS})
 EDITED: Final = frozenset({Route.EDITS})
 VARIED: Final = frozenset({Route.VARIATIONS})
+FILMED: Final = frozenset({Route.VIDEOS})
 
 
 def _text(name: str, *choices: str) -> Parameter:
@@ -78,7 +82,7 @@ def _own(name: str, routes: frozenset[Route] = ALL) -> Field:
 YES, DIFFERS, NO = Support.YES, Support.DIFFERS, Support.NO
 
 FIELDS: Final = (
-    Field("prompt", YES, "What to draw.", DRAWN, _text("prompt")),
+    Field("prompt", YES, "What to draw.", DRAWN | FILMED, _text("prompt")),
     Field(
         "image",
         YES,
@@ -100,7 +104,7 @@ FIELDS: Final = (
         EDITED,
     ),
     Field("model", YES, "The served name; may be left out.", ALL, _text("model")),
-    Field("n", YES, f"Pictures, 1 to {MOST_PICTURES}.", ALL, _whole("n", 1, MOST_PICTURES)),
+    Field("n", YES, f"Pictures, 1 to {MOST_PICTURES}.", IMAGES, _whole("n", 1, MOST_PICTURES)),
     Field(
         "size",
         DIFFERS,
@@ -129,14 +133,14 @@ FIELDS: Final = (
         DIFFERS,
         "`png`, `jpeg` or `webp`, and `avif`, which OpenAI has not; without it what the server is "
         "set to.",
-        ALL,
+        IMAGES,
         _text("output_format", "png", "jpeg", "webp", "avif"),
     ),
     Field(
         "output_compression",
         DIFFERS,
         "The encoder's quality, 0 to 100, of `jpeg`, `webp` and `avif`.",
-        ALL,
+        IMAGES,
         _whole("output_compression", 0, 100),
     ),
     Field(
@@ -144,14 +148,14 @@ FIELDS: Final = (
         DIFFERS,
         "`b64_json`, which is also the default. `url` needs a store that every replica serves, and "
         "there is none.",
-        ALL,
+        IMAGES,
         _text("response_format", "b64_json", "url"),
     ),
     Field(
         "user",
         DIFFERS,
         "Written into the line that the log has for the request, and used for nothing else.",
-        ALL,
+        IMAGES,
         _text("user"),
     ),
     Field(
@@ -178,6 +182,22 @@ FIELDS: Final = (
         DRAWN,
         _whole("partial_images", 0, MOST_PARTIAL_IMAGES),
     ),
+    Field(
+        "input_reference",
+        DIFFERS,
+        "A picture that the video begins with, or an MP4 file where the model draws videos anew: a "
+        "part of a form, or an object with an `image_url`, which is a `data:` URL or an address on "
+        "hosts of `--image-url-hosts`; no `file_id`.",
+        FILMED,
+    ),
+    Field(
+        "seconds",
+        DIFFERS,
+        "Any length up to `--max-frames`, to the nearest number of frames that the model can code; "
+        "without it the model's default. `num_frames` says it exactly.",
+        FILMED,
+        Parameter("seconds", float, "", low=0.01, high=3600),
+    ),
     Field("moderation", NO, "Nothing is moderated here.", GENERATED),
     Field("style", NO, "Say it in the prompt.", GENERATED),
     Field("complexity", NO, "Nothing plans a picture here before it is drawn.", DRAWN),
@@ -194,11 +214,20 @@ FIELDS: Final = (
         _text("prompt"),
     ),
     Field("negative_prompt", Support.OWN, "What not to draw.", ALL, _text("negative_prompt")),
+    Field(
+        "user",
+        Support.OWN,
+        "Whose quota the job counts against; without it, that of the API key.",
+        FILMED,
+        _text("user"),
+    ),
     _own("seed"),
     _own("num_inference_steps"),
     _own("guidance_scale"),
     _own("true_cfg_scale"),
-    _own("strength", FROM_PICTURES),
+    _own("strength", FROM_PICTURES | FILMED),
+    _own("num_frames", FILMED),
+    _own("fps", FILMED),
     _own("max_sequence_length"),
     _own("timeout_s"),
     _own("priority"),

@@ -50,7 +50,7 @@ def understand(body: Body, route: Route, model: ModelDescription, settings: Sett
     Raises:
         InvalidRequest: the first thing that is wrong, by OpenAI's name of its field.
     """
-    values, ignored = _known(body, route, settings)
+    values, ignored = known_values(body, route, settings)
     output_format = values.pop("output_format", None) or _format(settings)
     compression = values.pop("output_compression", None)
     if compression is not None and output_format not in LOSSY:
@@ -60,7 +60,7 @@ def understand(body: Body, route: Route, model: ModelDescription, settings: Sett
             "response_format", "url needs a store that every replica serves, and this server has "
             "none: ask for b64_json"
         )  # fmt: skip
-    user = _user(values)
+    user = user_of(values)
     values.pop("background", None)
     values.pop("model", None)
     quality = values.pop("quality", AUTO)
@@ -71,7 +71,9 @@ def understand(body: Body, route: Route, model: ModelDescription, settings: Sett
     return Wish(ask, output_format, compression, quality, user, ignored, stream, partial)
 
 
-def _known(body: Body, route: Route, settings: Settings) -> tuple[dict[str, Any], tuple[str, ...]]:
+def known_values(
+    body: Body, route: Route, settings: Settings
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The values by field, read; and the fields that are ignored."""
     fields = BY_ROUTE[route]
     values: dict[str, Any] = {}
@@ -96,7 +98,7 @@ def _refused(name: str, field: Field | None, fields: Mapping[str, Field]) -> Unk
     return UnknownField(name[:100], f"is not a field of this route; known are {known}")
 
 
-def _user(values: dict[str, Any]) -> str:
+def user_of(values: dict[str, Any]) -> str:
     """Who asks, by either of two names."""
     found = ""
     for name in USERS:
@@ -122,7 +124,7 @@ def _ask(
 ) -> Ask:
     prompt = values.pop("prompt", VARIATION_PROMPT if route is Route.VARIATIONS else None)
     negative = values.pop("negative_prompt", None)
-    size = _size(values.pop("size", AUTO))
+    size = size_of(values.pop("size", AUTO))
     if (count := values.pop("n", 1)) > 1:
         values["num_images_per_prompt"] = count
     _take_quality(values, quality, model, settings)
@@ -140,7 +142,7 @@ def _ask(
     )
 
 
-def _size(text: str) -> tuple[int, int] | None:
+def size_of(text: str) -> tuple[int, int] | None:
     if text == AUTO:
         return None
     match = SIZE.fullmatch(text)
@@ -182,7 +184,7 @@ def _pictures(
     pixels = settings.max_pixels
     if size is None:
         first = decode_picture(files[0], name, pixels, (None, None))
-        size = _nearest((first.shape[1], first.shape[0]), model.alignment)
+        size = nearest((first.shape[1], first.shape[0]), model.alignment)
     # A model that looks at several sees each in its own size.
     own = (None, None) if model.most_images_in > 1 else size
     images = tuple(decode_picture(each, name, pixels, own) for each in files)
@@ -193,6 +195,6 @@ def _pictures(
     return images, tuple(decode_hole(each, "mask", pixels, seen) for each in holes), size
 
 
-def _nearest(size: tuple[int, int], alignment: int) -> tuple[int, int]:
+def nearest(size: tuple[int, int], alignment: int) -> tuple[int, int]:
     width, height = (max(side // alignment, 1) * alignment for side in size)
     return width, height

@@ -9,11 +9,13 @@ NEEDED: Final = {
     Route.GENERATIONS: ["prompt"],
     Route.EDITS: ["prompt", "image"],
     Route.VARIATIONS: ["image"],
+    Route.VIDEOS: ["prompt"],
 }
 EXAMPLES: Final[dict[Route, dict[str, Any]]] = {
     Route.GENERATIONS: {"prompt": "a fox on a yellow background", "seed": 7},
     Route.EDITS: {"prompt": "a fox on a blue background", "image": "data:image/png;base64,..."},
     Route.VARIATIONS: {"image": "data:image/png;base64,...", "n": 2},
+    Route.VIDEOS: {"prompt": "a fox that runs through snow", "seconds": "4", "seed": 7},
 }
 
 

@@ -210,7 +210,8 @@ def test_the_user_is_in_the_line_of_the_log(server: ServerProcess, client: opena
 def test_openapi_has_every_field_that_is_taken(server: ServerProcess) -> None:
     paths = server.client.get("/openapi.json").json()["paths"]
     for route in Route:
-        body = paths[f"/v1/images/{route}"]["post"]["requestBody"]["content"]["application/json"]
+        path = "/v1/videos" if route is Route.VIDEOS else f"/v1/images/{route}"
+        body = paths[path]["post"]["requestBody"]["content"]["application/json"]
         taken = {each.name for each in BY_ROUTE[route].values() if each.support is not Support.NO}
         assert set(body["schema"]["properties"]) == taken
         assert set(body["example"]) <= taken

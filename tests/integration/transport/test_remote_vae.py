@@ -26,6 +26,7 @@ from model.media.encode import EncodePool
 from model.roles.server_state import ServerState
 from model.serving.app import create_app
 from model.serving.context import Serving
+from model.serving.openai.videos import jobs_of
 from model.serving.remote_vae_rest import build_router
 from model.settings import Settings
 from model.telemetry.metrics import Metrics
@@ -76,7 +77,7 @@ class Served:
         metrics = Metrics(CollectorRegistry())
         serving = Serving(Settings(), self.state, role, metrics, EncodePool(1))
         self.metrics = metrics
-        app = create_app(serving)
+        app = create_app(serving, jobs_of(serving))
         app.include_router(build_router(serving, self.vae, security))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]

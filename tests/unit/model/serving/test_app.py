@@ -10,6 +10,7 @@ from model import errors
 from model.contract.state import State
 from model.serving.app import create_app
 from model.serving.context import Serving
+from model.serving.openai.videos import jobs_of
 
 ERRORS: list[tuple[errors.KilnError, int, str | None]] = [
     (errors.InvalidRequest("width", "must be a number"), 400, None),
@@ -27,7 +28,7 @@ ERRORS: list[tuple[errors.KilnError, int, str | None]] = [
 
 
 def client_of(serving: Serving, error: Exception | None = None) -> httpx.AsyncClient:
-    app = create_app(serving)
+    app = create_app(serving, jobs_of(serving))
     if error is not None:
 
         @app.get("/raise")

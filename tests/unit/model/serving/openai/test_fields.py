@@ -5,6 +5,7 @@ from typing import get_type_hints
 import pytest
 from openai.types import image_edit_params, image_generate_params
 from openai.types.image_create_variation_params import ImageCreateVariationParams
+from openai.types.video_create_params import VideoCreateParams
 
 from model.serving.openai.fields import BY_ROUTE, FIELDS, Route, Support
 
@@ -12,6 +13,7 @@ SDK = {
     Route.GENERATIONS: image_generate_params.ImageGenerateParamsStreaming,
     Route.EDITS: image_edit_params.ImageEditParamsStreaming,
     Route.VARIATIONS: ImageCreateVariationParams,
+    Route.VIDEOS: VideoCreateParams,
 }
 
 
@@ -26,6 +28,7 @@ def test_every_field_of_the_sdk_is_in_the_table_and_no_other_is_called_openais(
         Route.GENERATIONS: set(),
         Route.EDITS: {"images"},
         Route.VARIATIONS: {"output_format", "output_compression"},
+        Route.VIDEOS: set(),
     }
     assert ours - beyond[route] == theirs
 
