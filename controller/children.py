@@ -38,10 +38,10 @@ class Children:
         self._metrics = metrics
 
     async def bring_about(
-        self, key: ServiceKey, uid: str, wanted: Sequence[Object]
+        self, key: ServiceKey, uid: str, wanted: Sequence[Object], later: Object | None = None
     ) -> tuple[tuple[Finding, ...], int]:
         """What stood in the way, and how many writes it took. One child that fails keeps no other
-        from being written.
+        from being written. ``later``: the one of ``wanted`` that stays as it is for now.
 
         Raises:
             Unreachable: the API server does not answer, or asks to come again later.
@@ -49,6 +49,8 @@ class Children:
         trouble: list[Finding] = []
         writes = 0
         for body in wanted:
+            if body is later:
+                continue
             try:
                 writes += await self._write(key, uid, body)
             except NotFound as error:

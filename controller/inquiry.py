@@ -7,7 +7,7 @@ Ready: readiness is Kubernetes' to tell.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -43,12 +43,15 @@ SILENT_AFTER: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One run of a pod's server. ``ready``: Kubernetes says so."""
+    """One run of a pod's server. ``ready``: Kubernetes says so. ``behind``: of a router, how many
+    pods of each role are Ready, which it warms up one after the other.
+    """
 
     pod: str
     run: str
     address: str
     ready: bool
+    behind: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -124,7 +127,7 @@ class Inquiry:
         if before is None or (before.server.run, before.url) != (server.run, url):
             self._wake.set()
             return Line(server, url, due=self.clock())
-        if before.server.ready != server.ready:
+        if (before.server.ready, before.server.behind) != (server.ready, server.behind):
             # What it said before it became Ready stays, until it has said more.
             before.due, before.failures = self.clock(), 0
             self._wake.set()
@@ -161,7 +164,9 @@ class Inquiry:
             line.due = self.clock() + min(LONGEST_RETRY, FIRST_RETRY * 2 ** (line.failures - 1))
         else:
             line.told, line.failures = found, 0
-            settled = line.server.ready and found.state == "ready"
+            settled = (
+                line.server.ready and found.state == "ready" and found.knows(line.server.behind)
+            )
             line.due = self.clock() + (WHILE_READY if settled else WHILE_STARTING)
         self._wake.set()
         if (line.told, line.silent) != before and line in self._lines.get(key, {}).values():

@@ -104,12 +104,13 @@ def with_telling(state: PartState, told: Telling) -> PartState:
 def _wanted(plan: Plan, part: Part, deployment: Object | None) -> int:
     if plan.service.spec.suspend:
         return 0
-    if part.workload.scaling is None:
-        return part.workload.replicas
+    scaling, replicas = part.workload.scaling, part.workload.replicas
+    if scaling is None and replicas is not None:
+        return replicas
     if deployment is None:
-        return part.workload.scaling.min
-    replicas: int = deployment["spec"].get("replicas", 1)
-    return replicas
+        return scaling.min if scaling else 1
+    found: int = deployment["spec"].get("replicas", 1)
+    return found
 
 
 def _finding(

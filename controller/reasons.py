@@ -39,9 +39,10 @@ TABLE: Final = (
     Reason(
         "Degraded",
         Phase.READY,
-        "Every pod of this spec is Ready, and one has proven less than was planned.",
-        "The message has the server's words. Give more memory, or warm up smaller sizes; "
-        "spec.warmup.onFailure: Abort refuses such pods.",
+        "Users are served, with less than the spec says: a pod has proven less than was planned, "
+        "or a role has fewer pods than it should.",
+        "The message has the server's words, or the role's. Give more memory, or warm up smaller "
+        "sizes; spec.warmup.onFailure: Abort refuses pods that have proven less.",
     ),
     Reason(
         "Suspended",
@@ -60,6 +61,12 @@ TABLE: Final = (
         Phase.ROLLING_OUT,
         "Pods of this spec are Ready, and pods of an earlier one are still there.",
         "Wait. With one GPU too few, set spec.rollout: ResourceAware.",
+    ),
+    Reason(
+        "WaitingForWorkers",
+        Phase.ROLLING_OUT,
+        "The workers become those of this spec first. Their router stays as it was until then.",
+        "Wait; the roles' own reasons tell what they lack.",
     ),
     Reason(
         "Warming",

@@ -13,7 +13,7 @@ from .api.status import Status
 from .children import Children
 from .cluster import Cluster, NotFound
 from .desired.limits import check_names
-from .desired.plan import Plan
+from .desired.plan import FRONT, Plan
 from .desired.render import render
 from .desired.service_object import address
 from .errors import InvalidService
@@ -26,6 +26,7 @@ from .parts import PartState, read_part, with_telling
 from .planning import pin, plan
 from .reasons import Finding
 from .service import Service
+from .turns import router_waits, spec_hash, waiting
 from .verdict import failed, verdict
 
 log = get_logger(__name__)
@@ -83,8 +84,11 @@ class Reconciler:
         except InvalidService as error:
             return await self._give_up(service, error)
         wanted = render(made)
-        trouble, writes = await self._children.bring_about(key, service.uid, wanted)
+        later = self._later(made, key, wanted)
+        trouble, writes = await self._children.bring_about(key, service.uid, wanted, later)
         parts = self._observe(made, key, wanted)
+        if later is not None:
+            parts = (waiting(parts[0], parts), *parts[1:])
         url = self._url(made, key)
         status = verdict(made, parts, pinned, url, trouble, self._now())
         writes += await self._say(service, status)
@@ -97,20 +101,36 @@ class Reconciler:
         decided = service.status.backend is not None or service.spec.backend != "Auto"
         return False if decided else await self._cluster.serves(INFERENCE_SERVICE)
 
-    def _observe(
+    def _later(self, made: Plan, key: ServiceKey, wanted: tuple[Object, ...]) -> Object | None:
+        """What makes the pods of the front, while it is not its turn."""
+        if not made.workers:
+            return None
+        body = next(each for each in wanted if _makes_front(each))
+        live = self._observed.child(key, body["kind"], body["metadata"]["name"])
+        parts = self._read(made, key, wanted)
+        before, now = (spec_hash(each, names.SPEC_HASH_ANNOTATION) for each in (live, body))
+        return body if router_waits(parts, before, str(now)) else None
+
+    def _read(
         self, made: Plan, key: ServiceKey, wanted: tuple[Object, ...]
     ) -> tuple[PartState, ...]:
         hashes = {
             each["metadata"]["labels"][names.PART_LABEL]: found
             for each in wanted
-            if (found := _spec_hash(each)) is not None
+            if (found := spec_hash(each, names.SPEC_HASH_ANNOTATION)) is not None
         }
-        front, *workers = (
+        return tuple(
             read_part(made, part, key, self._observed, hashes[part.place]) for part in made.parts
         )
+
+    def _observe(
+        self, made: Plan, key: ServiceKey, wanted: tuple[Object, ...]
+    ) -> tuple[PartState, ...]:
+        front, *workers = self._read(made, key, wanted)
         # Workers have no warmup of their own, and nobody but the router may reach them.
+        behind = {str(each.part.role): each.serving for each in workers}
         servers = [
-            Server(each.name, each.run, each.address, each.ready)
+            Server(each.name, each.run, each.address, each.ready, behind)
             for each in front.pods
             if each.current and each.address
         ]
@@ -148,17 +168,11 @@ class Reconciler:
         return 1
 
 
-def _spec_hash(body: Object) -> str | None:
-    """Of the pods that a child makes."""
-    spec = body["spec"]
-    if body["kind"] == "Deployment":
-        annotations = spec["template"]["metadata"]["annotations"]
-    elif body["kind"] == INFERENCE_SERVICE.name:
-        annotations = spec["predictor"]["annotations"]
-    else:
-        return None
-    found: str = annotations[names.SPEC_HASH_ANNOTATION]
-    return found
+def _makes_front(body: Object) -> bool:
+    return (
+        body["metadata"]["labels"][names.PART_LABEL] == FRONT
+        and spec_hash(body, names.SPEC_HASH_ANNOTATION) is not None
+    )
 
 
 def _bare(body: Object) -> Service:

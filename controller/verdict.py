@@ -55,7 +55,7 @@ def verdict(plan: Plan, parts: tuple[PartState, ...], pinned: Pinned, url: str |
         selector=",".join(f"{k}={v}" for k, v in selector(service, front.part).items()),
         warmup=_warmup(plan, front),
         workers=_workers(parts),
-        roles=tuple(_role(plan, each) for each in parts),
+        roles=tuple(_role(plan, each, front) for each in parts),
         pinned=pinned,
         conditions=dated(claims, service, now),
     )
@@ -107,7 +107,9 @@ def _told(plan: Plan, parts: tuple[PartState, ...], trouble: tuple[Finding, ...]
     if plan.service.spec.suspend:
         left = sum(len(each.pods) for each in parts)
         return Finding("Suspended", f"{left} pods are ending" if left else "there are no pods")
-    if found := worst(tuple(each.finding for each in parts if each.finding)):
+    fewer = [each for each in parts if _does_without(parts[0], each)]
+    found = worst(tuple(each.finding for each in parts if each.finding and each not in fewer))
+    if found:
         return found
     if parts[0].wanted == 0:
         return Finding("ScaledToZero", "there are no pods")
@@ -116,14 +118,28 @@ def _told(plan: Plan, parts: tuple[PartState, ...], trouble: tuple[Finding, ...]
     for each in parts[0].words:
         if each.degraded:
             return Finding("Degraded", f"Ready, with less than was planned: {each.degraded}")
+    for state in fewer:
+        if state.finding:
+            lacking = f"{state.part.role} {state.ready}/{state.wanted}: {state.finding.message}"
+            return Finding("Degraded", f"Ready, with fewer pods than it should have: {lacking}")
     ready = ", ".join(f"{each.part.role} {each.ready}/{each.wanted}" for each in parts)
     return Finding("Ready", f"warm: {ready}")
+
+
+def _does_without(front: PartState, worker: PartState) -> bool:
+    """Its router is Ready, which proves that some of this role are warm; and none of an earlier
+    spec is left, whose place others have yet to take.
+    """
+    if worker is front or worker.finding is None:
+        return False
+    return front.finding is None and worker.ready > 0 and not worker.old
 
 
 def _claims(plan: Plan, parts: tuple[PartState, ...], told: Finding) -> Iterator[Claim]:
     settled = told.reason in ("Ready", "Degraded", "RollingOut")
     resting = ("Ready", "Degraded", "Suspended", "ScaledToZero")
-    stalled, done = told.kind.stalled, told.reason in resting
+    stalled = told.kind.stalled
+    done = told.reason in resting and not any(each.finding for each in parts)
     # An old pod that serves is Available; only the spec that was asked for is Ready.
     serving = all(each.serving for each in parts)
     yield Claim("Ready", settled, told.reason, told.message)
@@ -206,12 +222,15 @@ def _shapes(front: PartState) -> tuple[str, ...]:
     return tuple(each for each in first.shapes if all(each in other.shapes for other in others))
 
 
-def _role(plan: Plan, state: PartState) -> RoleStatus:
+def _role(plan: Plan, state: PartState, front: PartState) -> RoleStatus:
     part = state.part
+    told = [each.proven.get(part.role) for each in front.words if each.proven]
+    proven = [each for each in told if each is not None]
     return RoleStatus(
         name=str(part.role),
         replicas=state.wanted,
         ready_replicas=state.ready,
+        proven=min(proven, default=None),
         warmup=RoleWarmup(
             mode=str(plan.warmup_mode(part)), reason=None if part.is_front else DISAGGREGATED
         ),

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from model.contract.roles import Role
 
 from .base import ApiModel, Rule, rules
-from .model_source import ModelSource
+from .model_source import LocalReference, ModelSource
 from .runtime import Drain, Requests, Runtime
 from .surroundings import Cache, Monitoring, NetworkPolicy, PodDisruptionBudget
 from .warmup import Warmup
@@ -35,6 +35,12 @@ class Roles(ApiModel):
     encoder: Workload = Field(description="Turns prompts and pictures into conditioning.")
     denoiser: Workload = Field(description="Runs the denoising steps.")
     decoder: Workload = Field(description="Turns latents into pictures.")
+    token_secret_ref: LocalReference | None = Field(
+        None,
+        description="A Secret whose key token has the token that roles show each other. Several "
+        "lines: the first is shown, all are taken. Without it, the NetworkPolicies alone keep "
+        "others out.",
+    )
 
     def items(self) -> tuple[tuple[Role, Workload], ...]:
         return (
@@ -88,6 +94,8 @@ class _Service(ApiModel):
 
 class Spec(Workload, _Service):
     """What is served, how hot it must be before it says Ready, and on what."""
+
+    replicas: int = Field(1, ge=0, le=1000, description="Number of pods, unless scaling is given.")
 
     model_config = ConfigDict(
         json_schema_extra=rules(

@@ -77,6 +77,11 @@ class RoleStatus(StatusModel):
     name: str = Field(description="monolithic, router, encoder, denoiser or decoder.")
     replicas: int = Field(description="Pods that should be there.")
     ready_replicas: int = Field(description="Pods that are Ready and of this spec.")
+    proven: int | None = Field(
+        None,
+        description="Of a worker role: pods that each router that told has sent its whole warmup "
+        "through. Only these get requests.",
+    )
     warmup: RoleWarmup = Field(description="Whether its pods warm up by themselves.")
 
 

@@ -78,6 +78,14 @@ class Monitoring(ApiModel):
         False,
         description="Render a PodMonitor. Needs the Prometheus Operator in the cluster.",
     )
+    from_: tuple[Object, ...] = Field(
+        (),
+        alias="from",
+        max_length=32,
+        description="Who scrapes: the HTTP port is open to them where spec.networkPolicy keeps "
+        "others out, as it does of the workers of spec.roles. Empty: nobody else.",
+        json_schema_extra=core("V1NetworkPolicyPeer"),
+    )
     labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
         {},
         description="Labels of the PodMonitor, by which a Prometheus finds it.",

@@ -12,12 +12,19 @@ from .base import ApiModel, KubernetesName, Object, Rule, core, rules
 from .names import RESERVED_PREFIXES
 
 # Volumes and folders that the operator mounts in every pod.
-RESERVED_VOLUMES: Final = ("cache", "model", "shm", "tmp")
+RESERVED_VOLUMES: Final = ("cache", "model", "role-token", "shm", "tmp")
 MODEL_FOLDER: Final = "/mnt/models"
 CACHE_FOLDER: Final = "/var/cache/kiln"
 TEMPORARY_FOLDER: Final = "/tmp"  # noqa: S108 - a mount of the pod's own
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - the same
-RESERVED_FOLDERS: Final = (MODEL_FOLDER, CACHE_FOLDER, TEMPORARY_FOLDER, SHARED_MEMORY)
+ROLES_FOLDER: Final = "/etc/kiln/roles"
+RESERVED_FOLDERS: Final = (
+    MODEL_FOLDER,
+    CACHE_FOLDER,
+    TEMPORARY_FOLDER,
+    SHARED_MEMORY,
+    ROLES_FOLDER,
+)
 
 _PREFIXES: Final = " || ".join(f"key.startsWith('{each}')" for each in RESERVED_PREFIXES)
 _VOLUMES: Final = ", ".join(f"'{each}'" for each in RESERVED_VOLUMES)

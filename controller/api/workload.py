@@ -6,9 +6,9 @@ from .base import ApiModel, Rule, rules
 from .scaling import Scaling
 from .template import Resources, Template
 
-# kubectl scale needs spec.replicas to exist, so it has a default; scaling then stands beside a 1.
+# kubectl scale needs spec.replicas to exist, so that has a default; scaling then stands beside a 1.
 REPLICAS_OR_SCALING = Rule(
-    "!has(self.scaling) || self.replicas == 1",
+    "!has(self.scaling) || !has(self.replicas) || self.replicas == 1",
     "replicas: scaling decides the number of pods; remove replicas, or remove scaling",
 )
 
@@ -18,7 +18,13 @@ class Workload(ApiModel):
 
     model_config = ConfigDict(json_schema_extra=rules(REPLICAS_OR_SCALING))
 
-    replicas: int = Field(1, ge=0, le=1000, description="Number of pods, unless scaling is given.")
+    replicas: int | None = Field(
+        None,
+        ge=0,
+        le=1000,
+        description="Number of pods. Without it and without scaling, it begins with 1, and kubectl "
+        "scale of the role's Deployment, or an autoscaler of your own, decides.",
+    )
     scaling: Scaling | None = Field(
         None, description="Let the amount of work decide the number of pods."
     )

@@ -9,6 +9,7 @@ from model.contract.roles import Role
 from ..api.base import seconds
 from ..api.template import CACHE_FOLDER
 from ..api.warmup import WarmupMode
+from . import between_roles
 from .plan import Part, Plan
 from .storage import storage
 
@@ -36,6 +37,7 @@ def _flags(plan: Plan, part: Part) -> Iterator[tuple[Flag, object]]:
     yield Flag.REQUEST_TIMEOUT, seconds(spec.requests.timeout)
     yield Flag.MAX_PIXELS, spec.requests.max_pixels
     yield Flag.MAX_IMAGES, spec.requests.max_images
+    yield from between_roles.flags(plan, part)
     yield Flag.HTTP_PORT, HTTP_PORT
     yield Flag.GRPC_PORT, GRPC_PORT
     yield Flag.DRAIN_DELAY, seconds(spec.drain.delay)

@@ -13,6 +13,7 @@ from ..api.template import (
     TEMPORARY_FOLDER,
     Resources,
 )
+from . import between_roles
 from .arguments import arguments
 from .plan import Part, Plan
 from .probes import HTTP_PORT_NAME, probes
@@ -64,6 +65,7 @@ def server(plan: Plan, part: Part) -> Object:
             *SCRATCH,
             {"name": "shm", "mountPath": SHARED_MEMORY},
             *found.mounts,
+            *between_roles.mounts(plan),
             *template.volume_mounts,
         ],
         **probes(plan),

@@ -14,7 +14,7 @@ STRATEGIES = {
 
 
 def deployment(plan: Plan, part: Part) -> Object:
-    """Without ``replicas`` where an autoscaler decides them."""
+    """Without ``replicas`` where somebody else decides them."""
     return {
         **child(plan, part, "apps/v1", "Deployment", part.name),
         "spec": {
@@ -31,7 +31,10 @@ def replicas(plan: Plan, part: Part) -> Object:
     """C12: none while suspended."""
     if plan.service.spec.suspend:
         return {"replicas": 0}
-    return {} if part.workload.scaling else {"replicas": part.workload.replicas}
+    workload = part.workload
+    if workload.scaling is not None or workload.replicas is None:
+        return {}
+    return {"replicas": workload.replicas}
 
 
 def strategy(plan: Plan, part: Part) -> Object:

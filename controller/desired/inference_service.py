@@ -6,6 +6,7 @@ only what must be there is there.
 """
 
 from ..api.base import Object, seconds
+from ..api.spec import Spec
 from .deployment import strategy
 from .metadata import child
 from .plan import Part, Plan
@@ -27,7 +28,7 @@ def inference_service(plan: Plan, part: Part) -> Object:
         **made,
         "spec": {
             "predictor": {
-                **_replicas(part),
+                **_replicas(plan.service.spec),
                 **template["metadata"],
                 "deploymentStrategy": strategy(plan, part),
                 "timeout": seconds(plan.service.spec.requests.timeout),
@@ -46,14 +47,10 @@ def _annotations(plan: Plan, part: Part) -> dict[str, str]:
     return annotations
 
 
-def _replicas(part: Part) -> Object:
+def _replicas(spec: Spec) -> Object:
     """With the autoscaler ``none``, minReplicas is the number of pods; with ``external``, nobody
     asks.
     """
-    scaling = part.workload.scaling
-    if scaling is None:
-        return {
-            "minReplicas": part.workload.replicas,
-            "maxReplicas": max(1, part.workload.replicas),
-        }
-    return {"minReplicas": scaling.min, "maxReplicas": scaling.max}
+    if spec.scaling is None:
+        return {"minReplicas": spec.replicas, "maxReplicas": max(1, spec.replicas)}
+    return {"minReplicas": spec.scaling.min, "maxReplicas": spec.scaling.max}

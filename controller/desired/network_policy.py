@@ -22,9 +22,16 @@ def network_policy(plan: Plan, part: Part) -> Object:
             "ingress": [
                 {"ports": ports, **({"from": peers} if peers else {})},
                 *(_of_the_operator(plan) if peers and part.is_front else ()),
+                *(_of_scrapers(plan) if peers else ()),
             ],
         },
     }
+
+
+def _of_scrapers(plan: Plan) -> list[Object]:
+    """Only those that are named: what else is on that port is not for everyone."""
+    peers = list(plan.service.spec.monitoring.from_)
+    return [{"ports": [{"port": HTTP_PORT, "protocol": "TCP"}], "from": peers}] if peers else []
 
 
 def _of_the_operator(plan: Plan) -> list[Object]:

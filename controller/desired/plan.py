@@ -80,6 +80,11 @@ class Plan:
     def front(self) -> Part:
         return self.parts[0]
 
+    @property
+    def workers(self) -> tuple[Part, ...]:
+        """None where one pod runs the whole pipeline."""
+        return self.parts[1:]
+
     def on_kserve(self, part: Part) -> bool:
         """Only the front becomes an InferenceService. Workers are for the router alone."""
         return self.target is Target.KSERVE and part.is_front

@@ -7,6 +7,7 @@ from typing import Any, Final
 from ..api import names
 from ..api.base import Object
 from ..api.template import Template
+from . import between_roles
 from .containers import fetch, server
 from .metadata import labels
 from .plan import Part, Plan
@@ -72,6 +73,7 @@ def pod_spec(plan: Plan, part: Part) -> Object:
                 "emptyDir": {"medium": "Memory", "sizeLimit": plan.defaults.shared_memory},
             },
             *found.volumes,
+            *between_roles.volumes(plan),
             *template.volumes,
         ],
         **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),

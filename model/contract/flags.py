@@ -34,6 +34,10 @@ class Flag(StrEnum):
     DRAIN_DELAY = "drain-delay"
     DRAIN_TIMEOUT = "drain-timeout"
     LOG_FORMAT = "log-format"
+    ENCODERS = "encoders"
+    DENOISERS = "denoisers"
+    DECODERS = "decoders"
+    ROLE_TOKEN_FILE = "role-token-file"  # noqa: S105 - of no secret, the place
 
 
 # Other spellings of what the operator sets: a second one would contradict it.

@@ -69,9 +69,12 @@ class Services:
         (names,) = wait_until(found, f"{count} pods of {service} {role}", self.seconds)
         return names
 
-    def warm(self, service: str) -> bool:
-        """Make every pod that there is Ready; one may be gone before that."""
-        for pod in _living(self.kubectl, f"kiln.dev/service={service}"):
+    def warm(self, service: str, *roles: str) -> bool:
+        """Make every pod that there is Ready, or those of some roles; one may be gone before
+        that.
+        """
+        of_roles = f",kiln.dev/role in ({','.join(roles)})" if roles else ""
+        for pod in _living(self.kubectl, f"kiln.dev/service={service}{of_roles}"):
             with contextlib.suppress(Refused):
                 self.ready(pod)
         return True

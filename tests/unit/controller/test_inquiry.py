@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -222,3 +223,30 @@ async def test_c05_those_that_are_gone_are_asked_no_more(pods: Pods) -> None:
     pods.pass_time(WHILE_STARTING)
     await pods.rest()
     assert (pods.of("127.0.0.1"), pods.of("127.0.0.2")) == (2, 1)
+
+
+async def test_c05_a_router_is_asked_until_it_has_proven_whoever_is_ready_behind_it(
+    pods: Pods,
+) -> None:
+    def proven(number: int) -> str:
+        return json.dumps(
+            {**json.loads(answer("ready")), "roles": {"denoiser": {"proven": number}}}
+        )
+
+    def router(ready: int) -> Server:
+        return replace(server(ready=True), behind={"denoiser": ready})
+
+    pods.text = proven(1)
+    pods.follow(router(1))
+    await pods.until(lambda: pods.changed)
+    pods.pass_time(WHILE_STARTING)
+    await pods.rest()
+    assert pods.of("127.0.0.1") == 1, "it has nothing more to tell"
+    pods.follow(router(2))
+    await pods.until(lambda: pods.of("127.0.0.1") == 2)
+    pods.text = proven(2)
+    pods.pass_time(WHILE_STARTING)
+    await pods.until(lambda: pods.of("127.0.0.1") == 3)
+    pods.pass_time(WHILE_STARTING)
+    await pods.rest()
+    assert pods.of("127.0.0.1") == 3

@@ -53,3 +53,17 @@ def test_c05_warm_is_what_every_engine_has_proven() -> None:
 )  # fmt: skip
 def test_c05_what_is_no_answer_of_ours_says_nothing(text: str) -> None:
     assert read_told(text.encode()) is None
+
+
+def test_c05_a_router_tells_how_many_of_each_role_are_proven() -> None:
+    roles = {"encoder": {"proven": 2, "of": 3}, "denoiser": {"proven": 0, "of": 1}}
+    found = read_told(json.dumps({**ANSWER, "roles": roles}).encode())
+    assert found is not None
+    assert found.proven == {"encoder": 2, "denoiser": 0}
+    assert found.knows({"encoder": 2, "denoiser": 0})
+    assert not found.knows({"encoder": 3, "denoiser": 0})
+    for others in ({}, {"roles": None}):
+        alone = read_told(json.dumps({**ANSWER, **others}).encode())
+        assert alone is not None
+        assert alone.proven is None
+        assert alone.knows({"encoder": 2})

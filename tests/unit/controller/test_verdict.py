@@ -144,6 +144,60 @@ def test_c02_workers_say_why_they_have_no_warmup(judge: Any) -> None:
     assert told["encoder"] == ("Off", "DisaggregatedRole")
 
 
+def workers(ready: str = "encoder denoiser decoder", **more: Any) -> list[dict[str, Any]]:
+    """One pod of each role."""
+    return [
+        pod(role, ready=role in ready, part=role, **more)
+        for role in ("encoder", "denoiser", "decoder")
+    ]
+
+
+ROLES: dict[str, Any] = {"encoder": {}, "denoiser": {}, "decoder": {}}
+
+
+def test_c02_ready_is_what_its_router_is(judge: Any) -> None:
+    """Which has proven at least one of each role. A role that lacks pods is told."""
+    spec = {"roles": {**ROLES, "denoiser": {"replicas": 2}}}
+    second = pod("second", part="denoiser")
+    router = pod("a", ready=True)
+    status, found = judge(spec, observed(router, *workers(), second))
+    assert (found["Ready"], reason(status)) == ("True", "Degraded")
+    assert "denoiser 1/2" in status.conditions[0].message
+    assert (found["Reconciling"], found["Available"], found["RolesReady"]) == ("True",) * 3
+
+    status, found = judge(spec, observed(pod("a"), *workers(), second))
+    assert (found["Ready"], found["Available"]) == ("False", "False")
+    status, found = judge(spec, observed(router, *workers("encoder decoder"), second))
+    assert found["Ready"] == found["RolesReady"] == "False", "nobody is left of a role"
+    old = pod("old", ready=True, part="denoiser", spec_hash=OLD)
+    status, found = judge(spec, observed(router, *workers(), old))
+    assert found["Ready"] == "False", "those of this spec have yet to take its place"
+    status, found = judge({"roles": ROLES}, observed(router, *workers()))
+    assert (found["Ready"], reason(status), found["Reconciling"]) == ("True", "Ready", "False")
+
+
+def test_c05_a_role_has_as_many_proven_pods_as_each_router_says(judge: Any) -> None:
+    seen = observed(pod("a", ready=True), pod("b", ready=True), *workers())
+    told = {
+        "a": Told(State.READY, proven={"encoder": 2, "denoiser": 1, "decoder": 0}),
+        "b": Told(State.READY, proven={"encoder": 1, "denoiser": 1, "decoder": 3}),
+    }
+    status, _ = judge({"replicas": 2, "roles": ROLES}, seen, told=told)
+    proven = {each.name: each.proven for each in status.roles}
+    assert proven == {"router": None, "encoder": 1, "denoiser": 1, "decoder": 0}
+    status, _ = judge({"replicas": 2, "roles": ROLES}, seen)
+    assert [each.proven for each in status.roles] == [None] * 4, "nobody told"
+
+
+def test_c02_pods_that_somebody_else_scaled_are_those_that_should_be_there(judge: Any) -> None:
+    seen = observed(pod("a", ready=True), *workers())
+    labels = {"labels": {"kiln.dev/service": "fox"}, "namespace": "art"}
+    scaled = {"metadata": {"name": "fox-denoiser", **labels}, "spec": {"replicas": 3}}
+    seen.put(DEPLOYMENT, scaled)
+    status, _ = judge({"roles": ROLES}, seen)
+    assert {each.name: each.replicas for each in status.roles}["denoiser"] == 3
+
+
 def test_c05_nothing_is_called_warm_that_has_no_warmup(judge: Any) -> None:
     _, found = judge({"warmup": {"mode": "Off"}}, observed(pod("a", ready=True)))
     assert (found["Ready"], found["WarmedUp"]) == ("True", "False")

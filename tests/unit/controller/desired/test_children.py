@@ -113,6 +113,27 @@ def test_c13_only_the_router_reaches_the_workers(render_of: RenderOf) -> None:
     assert [each["port"] for each in rule["ports"]] == [8080, 8081]
 
 
+def test_c13_who_scrapes_is_let_in_where_others_are_kept_out(plan_of: PlanOf) -> None:
+    monitors = [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
+    users = [{"podSelector": {"matchLabels": {"app": "web"}}}]
+    scraping = [{"ports": [{"port": 8080, "protocol": "TCP"}], "from": monitors}]
+    for closed in ({}, {"from": users}):
+        spec = {"roles": ROLES, "monitoring": {"from": monitors}, "networkPolicy": closed}
+        plan = plan_of(spec)
+        front, *workers = (network_policy(plan, each)["spec"]["ingress"] for each in plan.parts)
+        assert [each[1:] for each in workers] == [scraping] * 3
+        assert front[1:] == (scraping if closed else [])
+
+
+def test_c02_the_number_of_a_roles_pods_may_be_somebody_elses(render_of: RenderOf) -> None:
+    found = render_of({"roles": {**ROLES, "denoiser": {"replicas": 4}}})
+    numbers = {name: each["spec"].get("replicas") for (kind, name), each in found.items()
+               if kind == "Deployment"}  # fmt: skip
+    assert numbers == {"fox": 1, "fox-encoder": None, "fox-denoiser": 4, "fox-decoder": None}
+    paused = render_of({"roles": ROLES, "suspend": True})
+    assert paused["Deployment", "fox-encoder"]["spec"]["replicas"] == 0
+
+
 def test_c13_disruption_budgets_never_block_a_drain(render_of: RenderOf) -> None:
     budget = render_of({})["PodDisruptionBudget", "fox"]["spec"]
     assert budget["maxUnavailable"] == 1

@@ -6,7 +6,7 @@ import pytest
 
 from controller.api.base import seconds
 from controller.api.names import SPEC_HASH_ANNOTATION
-from controller.api.template import MODEL_FOLDER, RESERVED_FOLDERS
+from controller.api.template import MODEL_FOLDER, RESERVED_FOLDERS, ROLES_FOLDER
 from controller.desired.plan import Target
 
 from ..conftest import RenderOf
@@ -89,7 +89,7 @@ def test_c13_what_libraries_write_can_be_written(render_of: RenderOf) -> None:
     pod = pod_of(render_of({}))
     (server,) = pod["containers"]
     mounts = {each["mountPath"] for each in server["volumeMounts"]}
-    assert set(RESERVED_FOLDERS) - {MODEL_FOLDER} <= mounts
+    assert set(RESERVED_FOLDERS) - {MODEL_FOLDER, ROLES_FOLDER} <= mounts
     for each in server["env"]:
         assert any(each["value"].startswith(folder) for folder in mounts), each
     (memory,) = (each for each in pod["volumes"] if each["name"] == "shm")
