@@ -197,6 +197,17 @@ class RevisionMismatch(RequestError):
         )
 
 
+class OtherRevision(RevisionMismatch):
+    """A replica that cannot be part of the chain."""
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        RequestError.__init__(
+            self,
+            f"revision: it has {theirs[:100]!r} of the model, and the chain {ours!r}; roles work "
+            "together where --model is the same",
+        )
+
+
 class TokenRefused(RequestError):
     http_status = 401
     grpc_code = "UNAUTHENTICATED"

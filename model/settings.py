@@ -65,7 +65,8 @@ class Settings(BaseModel):
         **_knob(
             "Model",
             "The part this server plays. monolithic runs the whole pipeline. encoder, denoiser and "
-            "decoder load their components only and serve a router, which cannot be served yet.",
+            "decoder load their components only and serve a router, which loads no model and leads "
+            "requests through them.",
         ),
     )
     device: str = Field(
@@ -451,9 +452,8 @@ class Settings(BaseModel):
         10.0,
         **_knob(
             "Roles",
-            "Router: seconds that a request waits for a replica that can take its next stage, "
-            "before it gets a 429 where all are busy, or a 503 where none is there. As many wait "
-            "as --queue-size says.",
+            "Router: seconds that a request waits for a role of which no replica can take work, "
+            "before it gets a 503. For a replica that is busy it waits until its deadline.",
         ),
     )
 

@@ -5,9 +5,8 @@ import signal
 import sys
 
 from ..configuration.flags import add_flags
-from ..contract.roles import WORKERS, Role
 from .parser import Commands
-from .settings import check_role, settings_of
+from .settings import settings_of
 
 
 def add(commands: Commands) -> None:
@@ -29,7 +28,6 @@ def run(given: argparse.Namespace) -> int:
     # Until the server has its own handlers, told to stop means that nothing has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     resolved = settings_of(given)
-    check_role(resolved, WORKERS | {Role.MONOLITHIC})
     from ..serving.server import serve
 
     return serve(resolved)

@@ -30,6 +30,6 @@ def check_role(resolved: Resolved, able: frozenset[Role]) -> None:
     role = resolved.settings.role
     if role not in able:
         raise InvalidSettings(
-            f"role ({resolved.sources['role']}): {role} cannot be served yet; give one of "
+            f"role ({resolved.sources['role']}): this command is not for a {role}; give one of "
             f"{', '.join(sorted(able))}"
         )

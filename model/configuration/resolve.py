@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ..contract.roles import WORKERS, warmup_of
+from ..contract.roles import Role, warmup_of
 from ..contract.warmup import UnwarmedShapes, WarmupMode
 from ..errors import InvalidSettings
 from ..settings import Settings
@@ -138,14 +138,21 @@ def _for_role(resolved: Resolved) -> Resolved:
 
 
 def _check_one_device(resolved: Resolved) -> None:
-    """A role is one engine with the model's own weights; there are several by replicas."""
+    """A role is one engine with the model's own weights; there are several by replicas. A router is
+    none, and has no first request's copy that would warm more than one way through its chain."""
     settings, sources = resolved.settings, resolved.sources
-    for name in ONE_ENGINE if settings.role in WORKERS else ():
+    engines = "no engine" if settings.role is Role.ROUTER else "one engine"
+    for name in ONE_ENGINE if settings.role is not Role.MONOLITHIC else ():
         if sources[name] != "default":
             raise InvalidSettings(
-                f"{name} ({sources[name]}): a server of role {settings.role} has one engine and no "
+                f"{name} ({sources[name]}): a server of role {settings.role} has {engines} and no "
                 "adapters; leave it out"
             )
+    if settings.role is Role.ROUTER and settings.warmup_mode is WarmupMode.REQUEST:
+        raise InvalidSettings(
+            f"warmup_mode ({sources['warmup_mode']}): a copy of the first request would warm one "
+            "way through the chain, and not every replica; use server, or off"
+        )
 
 
 def _origin(location: Sequence[int | str], sources: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 and warmup builds the same: what is warmed is what is served.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +39,8 @@ class GenerationRequest:
     height, width, 3], of the size and length that is drawn. ``deadline`` is a reading of
     ``time.monotonic()``. ``cfg``: the denoiser runs a second, unconditional pass. ``engine``: the
     one that has to run it, counted from 0; None: any. ``previews``: how often somebody wants to see
-    what is drawn before it is done.
+    what is drawn before it is done. ``trace``: the context that its client gave, for whoever works
+    on it.
     """
 
     id: str
@@ -58,6 +60,7 @@ class GenerationRequest:
     warmup: bool = False
     engine: int | None = None
     previews: int = 0
+    trace: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pictures(self) -> int:

@@ -13,7 +13,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-# Ready goes back to Warming when the weights change (W42).
+# Ready goes back to Warming when the weights change (W42), and when a role of a chain has nobody
+# left (W44).
 # Failed is reachable from anywhere that still runs, and so is Draining: SIGTERM may come any time.
 NEXT_STATES: dict[State, frozenset[State]] = {
     State.STARTING: frozenset({State.LOADING, State.DRAINING, State.FAILED}),

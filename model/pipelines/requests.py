@@ -115,6 +115,8 @@ def _check_texts(ask: Ask, settings: Settings) -> None:
                 raise InvalidRequest(name, "is empty")
             if "\0" in text:
                 raise InvalidRequest(name, "holds a NUL character")
+            if not _is_unicode(text):
+                raise InvalidRequest(name, "holds half of a surrogate pair, which is no character")
             if len(text) > settings.max_prompt_characters:
                 raise InvalidRequest(
                     name,
@@ -122,6 +124,14 @@ def _check_texts(ask: Ask, settings: Settings) -> None:
                     "taken",
                 )
     _check_count("negative_prompt", ask.negative_prompts, ask)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_count(name: str, found: tuple[Any, ...] | None, ask: Ask) -> None:

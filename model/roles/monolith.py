@@ -5,7 +5,9 @@ through both.
 import asyncio
 import functools
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from ..configuration.resolve import Resolved
 from ..contract.adapter import Adapter
@@ -30,7 +32,7 @@ from ..errors import (
 )
 from ..media.encode import EncodePool
 from ..pipelines.guidance import check_guided
-from ..pipelines.requests import Ask, build_request, output_format
+from ..pipelines.requests import Ask, build_request
 from ..scheduling.queue import RequestQueue
 from ..settings import Settings
 from ..telemetry.logs import get_logger
@@ -42,6 +44,7 @@ from ..warmup.plan import build_plan, first_request_copy
 from ..warmup.progress import Several, visible_progress
 from ..warmup.report import ShapeReport, WarmupReport
 from ..warmup.runner import Course, PlanFailed
+from .as_files import encode_as_users
 from .engine_options import engine_options
 from .measures import count_compiles, measure
 from .recorder import Recorder
@@ -183,6 +186,13 @@ class Monolith:
             assert self.description is not None
             await self._warm(self.description)
 
+    async def follow(self, turn_ready: Callable[[], None]) -> None:
+        """Nothing outside of this pod takes its readiness away."""
+
+    def roles(self) -> dict[str, Any]:
+        """It leads none."""
+        return {}
+
     async def close(self) -> None:
         """End the engine and fail what still waits. Safe in any state."""
         self._queue.close(EngineLost("the server is stopping"))
@@ -246,11 +256,7 @@ class Monolith:
     async def _draw_and_encode(self, request: GenerationRequest) -> Generation:
         """The whole way of a user's request: the first PNG of a process is slower, too."""
         generation = await self._queue.submit(request)
-        chosen = output_format(request.task, None, self.settings)
-        if chosen != "raw":
-            facts: list[dict[str, object]] = [{"seed": seed} for seed in generation.seeds]
-            fps = request.sampling.fps or 0.0
-            await self.pool.encode_all(generation.pixels, chosen, facts, fps)
+        await encode_as_users(self.pool, self.settings, request, generation)
         return generation
 
     def _go_on_or_raise(self, error: PlanFailed) -> None:

@@ -1,6 +1,7 @@
 """What the protocols need of whatever role a server plays."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from ..contract.adapter import Adapter
 from ..contract.generation import Generation, GenerationRequest
@@ -15,7 +16,9 @@ class ServedRole(Protocol):
 
     description: ModelDescription | None
     adapter: Adapter | None
-    report: WarmupReport
+
+    @property
+    def report(self) -> WarmupReport: ...
 
     def spawn(self) -> None: ...
 
@@ -30,5 +33,13 @@ class ServedRole(Protocol):
     def unprove(self) -> None: ...
 
     async def change_adapter(self, adapter: Adapter | None) -> None: ...
+
+    async def follow(self, turn_ready: Callable[[], None]) -> None:
+        """Runs from the first Ready on: others may make a role NotReady, and Ready again."""
+        ...
+
+    def roles(self) -> dict[str, Any]:
+        """Of the roles that this one leads, for metadata; nothing where it leads none."""
+        ...
 
     async def close(self) -> None: ...

@@ -18,13 +18,15 @@ Listener = Callable[[State], None]
 
 class ServerState:
     """Starting -> Loading -> Warming -> Ready -> Draining -> Stopped, and Failed from anywhere.
-    Ready goes back to Warming when the weights change (W42).
+    Ready goes back to Warming when the weights change (W42), and when a router has no replica of a
+    role (W44); ``lacking`` then says what it waits for.
     """
 
     def __init__(self) -> None:
         self.current = State.STARTING
         self.failure: StartupError | None = None
         self.degraded: str | None = None
+        self.lacking: str | None = None
         self.was_ready = False
         self.timeline: dict[str, float] = {}
         self._listeners: list[Listener] = []

@@ -5,8 +5,8 @@ It is Ready when it is loaded. Its warmup is the router's, through the whole cha
 
 import asyncio
 import time
-from dataclasses import asdict
-from typing import Final, NoReturn
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
 from uuid import uuid4
 
 from ..configuration.resolve import Resolved
@@ -14,7 +14,7 @@ from ..contract.adapter import Adapter
 from ..contract.compilation import CompileMode
 from ..contract.generation import Generation, GenerationRequest
 from ..contract.sampling import ModelDescription
-from ..contract.stages import StageOutcome, StageWork
+from ..contract.stages import StageOutcome, StageWork, write_cost
 from ..contract.watching import Watch
 from ..engine.caches import prepare_cache
 from ..engine.process import EngineProcess, OnStep
@@ -110,9 +110,7 @@ class StageWorker:
         outcome = await self._in_turn(work, on_step)
         if not work.warmup:  # W28
             self._measure(outcome)
-        timings = {**asdict(outcome.timings), "steps": list(outcome.timings.steps)}
-        cost = {"timings": timings, "notes": outcome.notes}
-        return StageResult(outcome.tensors, {**outcome.facts, **cost})
+        return StageResult(outcome.tensors, {**outcome.facts, **write_cost(outcome)})
 
     async def _in_turn(self, work: StageWork, on_step: OnStep) -> StageOutcome:
         """
@@ -183,6 +181,13 @@ class StageWorker:
         Unsupported: a role has no adapters.
         """
         self._refuse()
+
+    async def follow(self, turn_ready: Callable[[], None]) -> None:
+        """Nothing outside of this pod takes its readiness away."""
+
+    def roles(self) -> dict[str, Any]:
+        """It leads none."""
+        return {}
 
     async def close(self) -> None:
         """End the engine. Safe in any state."""

@@ -33,7 +33,8 @@ class _Entry:
 
 class RequestQueue:
     """``run`` must be running as a task; it executes one request at a time on each engine. What is
-    executed names its engine.
+    executed names its engine. ``able``: of the engines, how many may be busy now; who changes that
+    calls ``look_again``.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RequestQueue:
         size: int,
         depth_changed: DepthChanged = lambda _: None,
         engines: int = 1,
+        able: Callable[[], int] | None = None,
     ) -> None:
         self._execute = execute
         self._size = size
@@ -51,6 +53,7 @@ class RequestQueue:
         self._arrival = asyncio.Event()
         self._ended = asyncio.Event()
         self._engines = engines
+        self._able = able or (lambda: engines)
         self._busy: dict[int, _Entry] = {}
         self._closed: RequestError | None = None
         self.step_times = StepTimes()
@@ -104,6 +107,10 @@ class RequestQueue:
         seconds = [self.step_times.estimate(each.request) for each in ahead]
         return max(1.0, math.ceil(min(seconds))) if seconds else 1.0
 
+    def look_again(self) -> None:
+        """There may be more engines now."""
+        self._arrival.set()
+
     async def wait_idle(self) -> None:
         """Return when nothing waits and nothing runs."""
         while not self.idle:
@@ -132,6 +139,8 @@ class RequestQueue:
 
     def _next_for(self, engine: int) -> _Entry | None:
         """Some requests are for one engine only: each has to prove itself."""
+        if engine >= self._able():
+            return None
         return min(
             (each for each in self._waiting if each.request.engine in (None, engine)), default=None
         )

@@ -18,6 +18,7 @@ from . import adapter_rest, remote_vae_rest, v1_rest, v2_rest
 from .context import Serving
 from .farewell import Farewell
 from .openai import envelope, images, videos
+from .traced import Traced
 from .video_jobs import VideoJobs
 
 log = get_logger(__name__)
@@ -45,6 +46,7 @@ def create_app(serving: Serving, jobs: VideoJobs) -> FastAPI:
         return Response(generate_latest(serving.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     app.add_middleware(Farewell, state=serving.state)
+    app.add_middleware(Traced)
     app.add_exception_handler(KilnError, _kiln_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)

@@ -92,12 +92,14 @@ def model_metadata(serving: Serving) -> dict[str, Any]:
         "state": str(serving.state.current),
         "failure": str(serving.state.failure) if serving.state.failure else None,
         "degraded": serving.state.degraded,
+        "lacking": serving.state.lacking,
         "loras": list(serving.settings.loras),
         "adapter": asdict(serving.role.adapter) if serving.role.adapter else None,
         "timeline": serving.state.timeline,
         "pipeline": _pipeline(serving) if description else None,
         "defaults": asdict(description.defaults) if description else None,
         "warmup": serving.role.report.as_json(),
+        "roles": serving.role.roles(),
     }
 
 

@@ -32,7 +32,8 @@ def refusal(serving: Serving) -> NotReady:
         message = f"the server failed and is ending: {state.failure}"
     else:
         done = f", {facts['done']} of {facts['of']} shapes are warm" if facts["of"] else ""
-        message = f"the server is {state.current}{done}"
+        lacking = f": {state.lacking}" if state.lacking else ""
+        message = f"the server is {state.current}{done}{lacking}"
     return NotReady(message, retry_after(serving), facts)
 
 

@@ -20,6 +20,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from ..errors import InvalidRequest, KilnError, UnknownVersion, Unsupported
 from ..settings import Settings
 from ..telemetry.logs import get_logger
+from ..telemetry.tracing import enter_trace
 from ..transport import calling
 from ..transport.listening import GrpcPort, PortOptions, credentials
 from . import card
@@ -127,6 +128,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         return messages.ModelMetadataResponse(**found)
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
+        enter_trace(context.invocation_metadata() or ())
         with counted(self._serving.metrics, "v2-grpc"):
             known = card.versions(self._serving)
             if request.model_version and known and request.model_version not in known:

@@ -80,6 +80,7 @@ class Server:
         self.http = HttpServer(create_app(self.serving, self.jobs), self.settings)
         self.serving.change_adapter = self._change_adapter
         self._change: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self.grpc: Any = None
         self.told_to_stop = asyncio.Event()
         self.failed = asyncio.Event()
@@ -138,6 +139,8 @@ class Server:
         model = await self._import_kserve()
         await asyncio.to_thread(model.load)
         self._turn_ready()
+        self._following = asyncio.create_task(self.serving.role.follow(self._turn_ready))
+        self._following.add_done_callback(self._started)
 
     async def _import_kserve(self) -> Any:
         """KServe takes 2 s to import: in a thread, so that liveness is answered meanwhile."""
@@ -163,7 +166,7 @@ class Server:
         again = "ready" in self.state.timeline
         self.state.enter(State.READY)
         if again:
-            log.info("ready_again", adapter=str(self.serving.role.adapter))
+            log.info("ready_again", seconds=self.state.seconds())
             return
         # W27: once, after Ready is true; the words are those that users of SGLang wait for.
         log.info("The server is fired up and ready to roll!", timeline=self.state.timeline)
@@ -230,8 +233,9 @@ class Server:
         """Leave nothing behind, whatever happened."""
         # First: a start that is broken off by our own end has not failed.
         start.cancel()
-        if self._change is not None:
-            self._change.cancel()
+        for each in (self._change, self._following):
+            if each is not None:
+                each.cancel()
         self._drawing.cancel()
         await self.jobs.close()
         await self.serving.role.close()

@@ -20,6 +20,7 @@ STEP_BUCKETS: Final = (
     *(0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0),
     *(10.0, 30.0, 60.0),
 )
+HOP_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, *REQUEST_BUCKETS)
 PROTOCOLS: Final = ("v1", "v2-rest", "v2-grpc", "remote-vae", "stages")
 OUTCOMES: Final = (
     "ok",
@@ -147,6 +148,40 @@ class Metrics:
         self.prompt_cache_bytes = Gauge(
             "kiln_prompt_cache_bytes",
             "Device memory that holds encoded prompts.",
+            registry=registry,
+        )
+        self.replicas = Gauge(
+            "kiln_replicas",
+            "Router: replicas of each role by state. proven ones take work; away: proven, and not "
+            "serving now.",
+            ["role", "state"],
+            registry=registry,
+        )
+        self.role_seconds = Histogram(
+            "kiln_role_seconds",
+            "Router: seconds from sending a role its stage to having the result, the wait for a "
+            "replica included.",
+            ["role"],
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.hop_seconds = Histogram(
+            "kiln_hop_seconds",
+            "Router: of kiln_role_seconds, what the role did not compute: waiting, and the way.",
+            ["role"],
+            buckets=HOP_BUCKETS,
+            registry=registry,
+        )
+        self.hop_bytes = Counter(
+            "kiln_hop_bytes",
+            "Router: bytes of tensors sent to a role, and received from it.",
+            ["role", "direction"],
+            registry=registry,
+        )
+        self.stage_retries = Counter(
+            "kiln_stage_retries",
+            "Router: stages that a replica lost and another one did.",
+            ["role"],
             registry=registry,
         )
         self.device_memory = Gauge(

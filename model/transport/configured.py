@@ -10,6 +10,8 @@ from .calling import Security
 from .payload import Bounds
 from .pool import PoolOptions
 
+# Requests that a router leads at the same time; each waits in one pool at most.
+AT_ONCE: Final = 256
 SETTING_OF: Final = {role: f"{role}s" for role in WORKERS}
 
 
@@ -53,7 +55,7 @@ def pool_options(settings: Settings) -> PoolOptions:
         security=security(settings),
         check_seconds=settings.replica_check_interval,
         most_each=settings.replica_max_stages,
-        most_waiting=settings.queue_size,
+        most_waiting=max(settings.queue_size, AT_ONCE),
         wait_seconds=settings.replica_wait,
         prove_seconds=settings.startup_timeout,
     )

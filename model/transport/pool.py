@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ..contract.roles import Role
@@ -23,6 +24,7 @@ from ..errors import (
     ReplicaLost,
     ReplicaReplaced,
     RequestError,
+    RevisionMismatch,
     WireVersionMismatch,
 )
 from ..telemetry.logs import get_logger
@@ -30,7 +32,7 @@ from .addresses import Address, Addresses, Unresolved
 from .calling import Security
 from .payload import Bounds, Payload
 from .protocol import NO_TRACE, OnStep
-from .replica import Replica, ReplicaReport, ReplicaState
+from .replica import TO_COME, Replica, ReplicaReport, ReplicaState
 
 log = get_logger(__name__)
 
@@ -64,19 +66,39 @@ class PoolOptions:
     prove_seconds: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """``changed``: a replica came, went, or is otherwise than it was. ``lost``: a stage is done a
+    second time.
+    """
+
+    changed: Callable[[], None] = lambda: None
+    lost: Callable[[], None] = lambda: None
+
+
+SILENT: Final = Listener()
+
+
 class Pool:
     """``watch`` must be running as a task. ``prove`` sends a replica its warmup, and raises a
     ``RequestError`` where that fails.
     """
 
     def __init__(
-        self, role: Role, addresses: Addresses, prove: Prove, options: PoolOptions
+        self,
+        role: Role,
+        addresses: Addresses,
+        prove: Prove,
+        options: PoolOptions,
+        listener: Listener = SILENT,
     ) -> None:
         self._role = role
         self._addresses = addresses
         self._prove_one = prove
         self._options = options
+        self._listener = listener
         self._replicas: dict[Address, Replica] = {}
+        self._leaving: set[Replica] = set()
         self._proven: OrderedDict[str, None] = OrderedDict()
         self._waiting: dict[object, asyncio.Event] = {}
 
@@ -85,9 +107,27 @@ class Pool:
         """At least one replica can take work."""
         return any(each.usable for each in self._replicas.values())
 
+    @property
+    def replicas(self) -> tuple[Replica, ...]:
+        """All that are there, by address."""
+        return tuple(self._replicas[each] for each in sorted(self._replicas))
+
+    @property
+    def usable(self) -> int:
+        """How many replicas can take work."""
+        return sum(each.usable for each in self._replicas.values())
+
     def reports(self) -> tuple[ReplicaReport, ...]:
-        """Every replica that is known, by address."""
-        return tuple(self._replicas[each].report() for each in sorted(self._replicas))
+        """Every replica that is known, by address; then those that finish what they have."""
+        leaving = sorted(self._leaving, key=lambda each: each.address)
+        return tuple(each.report() for each in (*self.replicas, *leaving))
+
+    def reconsider(self) -> None:
+        """What failed may be proven now, at once: what it was measured by has changed."""
+        for each in self._replicas.values():
+            if each.state is ReplicaState.FAILED:
+                each.become(ReplicaState.UNPROVEN, TO_COME)
+                each.poke()
 
     async def watch(self) -> None:
         """Follow the addresses and the replicas until cancelled."""
@@ -124,15 +164,19 @@ class Pool:
         gets it. Steps may be told twice when a replica is lost.
 
         Raises:
-            NoReplica: none is proven, and none became so in time.
-            QueueFull: all have enough to do.
+            NoReplica: none is proven, and none became so in ``wait_seconds``.
+            QueueFull: too many wait already; or, without a deadline, all had enough to do.
             RequestError: what the replica raised.
         """
         tried: set[str] = set()
         lost: RequestError | None = None
-        until = time.monotonic() + self._options.wait_seconds
+        wait = self._options.wait_seconds
+        until = time.monotonic() + wait
+        begun = False
         while True:
             replica = await self._next(payload.header.revision, tried, until, deadline, lost)
+            if not begun:  # whatever the wait for its turn was
+                begun, until = True, time.monotonic() + wait
             tried.add(replica.instance)
             try:
                 return await replica.run(
@@ -155,7 +199,8 @@ class Pool:
                 if lost is not None:
                     raise
                 lost = error
-                until = time.monotonic() + self._options.wait_seconds
+                self._listener.lost()
+                until = time.monotonic() + wait
             finally:
                 self._wake()
 
@@ -167,24 +212,30 @@ class Pool:
         deadline: float | None,
         lost: RequestError | None,
     ) -> Replica:
-        """The least busy one that was not tried, as soon as there is one."""
-        if (found := self._least_busy(revision, tried)) is not None:
-            return found
-        if len(self._waiting) >= self._options.most_waiting:
-            raise QueueFull(len(self._waiting), RETRY_SECONDS)
-        limit = until if deadline is None else min(until, deadline)
-        try:
-            async with asyncio.timeout(max(0.0, limit - time.monotonic())):
-                await self._until(lambda: self._least_busy(revision, tried) is not None)
-        except TimeoutError:
-            if limit == deadline:
-                raise DeadlineExceeded(f"no {self._role} was free before the deadline") from lost
-            if self._usable(revision, tried):
-                raise QueueFull(len(self._waiting), RETRY_SECONDS) from lost
-            raise NoReplica(self._why_none(revision), RETRY_SECONDS) from lost
-        found = self._least_busy(revision, tried)
-        assert found is not None
+        """The least busy one that was not tried, as soon as there is one. Who is busy will be free;
+        who is gone may never come back: that is waited for no longer than ``until``."""
+        while (found := self._least_busy(revision, tried)) is None:
+            if len(self._waiting) >= self._options.most_waiting:
+                raise QueueFull(len(self._waiting), RETRY_SECONDS)
+            busy = bool(self._usable(revision, tried))
+            limit = until if deadline is None else deadline if busy else min(until, deadline)
+            try:
+                async with asyncio.timeout(max(0.0, limit - time.monotonic())):
+                    await self._until(partial(self._otherwise, busy, revision, tried))
+            except TimeoutError:
+                if limit == deadline:
+                    late = f"no {self._role} was free before the deadline"
+                    raise DeadlineExceeded(late) from lost
+                if busy:
+                    raise QueueFull(len(self._waiting), RETRY_SECONDS) from lost
+                raise NoReplica(self.why_none(revision), RETRY_SECONDS) from lost
+            if busy:
+                until = max(until, time.monotonic() + self._options.wait_seconds)
         return found
+
+    def _otherwise(self, busy: bool, revision: str, tried: set[str]) -> bool:
+        free = self._least_busy(revision, tried) is not None
+        return free or bool(self._usable(revision, tried)) is not busy
 
     def _usable(self, revision: str, tried: set[str]) -> list[Replica]:
         return [
@@ -200,7 +251,7 @@ class Pool:
             default=None,
         )
 
-    def _why_none(self, revision: str) -> str:
+    def why_none(self, revision: str = "") -> str:
         """For the client: how many are how. Addresses are for the metadata."""
         counts: dict[str, int] = {}
         for each in self._replicas.values():
@@ -225,12 +276,14 @@ class Pool:
     def _wake(self) -> None:
         for each in self._waiting.values():
             each.set()
+        self._listener.changed()
 
     def _follow(self, addresses: frozenset[Address], tasks: asyncio.TaskGroup) -> None:
         for address in self._replicas.keys() - addresses:
             gone = self._replicas.pop(address)
             log.info("replica_gone", role=self._role, replica=str(address))
-            tasks.create_task(gone.leave())
+            self._leaving.add(gone)
+            tasks.create_task(self._see_off(gone))
         for address in addresses - self._replicas.keys():
             options = self._options
             replica = Replica(self._role, address, options.bounds, options.security)
@@ -239,6 +292,13 @@ class Pool:
             tasks.create_task(self._keep(replica))
         self._wake()
 
+    async def _see_off(self, replica: Replica) -> None:
+        try:
+            await replica.leave()
+        finally:
+            self._leaving.discard(replica)
+            self._wake()
+
     async def _keep(self, replica: Replica) -> None:
         """Look at it again and again, and prove what is not proven."""
         wait, again, of = PROVE_AGAIN_SECONDS, 0.0, ""
@@ -246,6 +306,8 @@ class Pool:
             await replica.look()
             if replica.instance != of:  # another process has a fresh start
                 wait, again, of = PROVE_AGAIN_SECONDS, 0.0, replica.instance
+            if replica.state is ReplicaState.UNPROVEN:
+                again = 0.0
             if self._to_prove(replica) and time.monotonic() >= again:
                 await self._prove(replica)
                 if replica.state is ReplicaState.FAILED:
@@ -267,7 +329,9 @@ class Pool:
                 reason = str(error) or f"no end after {self._options.prove_seconds:g} s"
                 log.warning("replica_failed", role=self._role, replica=str(replica.address),
                             reason=reason)  # fmt: skip
-                replica.become(ReplicaState.FAILED, f"its warmup failed: {reason}")
+                if not isinstance(error, RevisionMismatch):
+                    reason = f"its warmup failed: {reason}"
+                replica.become(ReplicaState.FAILED, reason)
                 return
         self._proven[instance] = None
         while len(self._proven) > REMEMBERED:

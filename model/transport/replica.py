@@ -18,6 +18,7 @@ from .payload import Bounds, Payload
 from .protocol import NO_TRACE, Identity, OnStep
 
 LOOK_SECONDS: Final = 2.0
+TO_COME: Final = "its warmup is to come"
 # It may be there again in a moment; other errors stay until somebody mends them.
 PASSING: Final = (ReplicaLost, EngineLost, NotReady, DeadlineExceeded)
 
@@ -101,7 +102,7 @@ class Replica:
         replaced = found.identity.instance != self.instance
         self.identity = found.identity  # its model's revision is known once that is loaded
         if replaced:
-            self.become(ReplicaState.UNPROVEN, "its warmup is to come")
+            self.become(ReplicaState.UNPROVEN, TO_COME)
         self.serving = serving
         if not serving:
             self.reason = f"it is {found.state}"
@@ -124,6 +125,10 @@ class Replica:
     def suspect(self, reason: str) -> None:
         """It did not do what it should: no more for it until it was looked at."""
         self.serving, self.reason = False, reason
+        self.poke()
+
+    def poke(self) -> None:
+        """There is a reason to look."""
         self._poked.set()
 
     async def pause(self, seconds: float) -> None:

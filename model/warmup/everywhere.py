@@ -1,7 +1,7 @@
 """W21: every engine runs the whole plan, and a server is warm when all of them are."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..contract.generation import GenerationRequest
@@ -30,6 +30,22 @@ async def run_everywhere(
     return whole.report
 
 
+def merged(empty: WarmupReport, parts: Mapping[int, WarmupReport]) -> WarmupReport:
+    """One report of those of several engines, by number."""
+    found = [parts[engine] for engine in sorted(parts)]
+    return replace(
+        empty,
+        shapes=tuple(
+            replace(shape, engine=engine)
+            for engine in sorted(parts)
+            for shape in parts[engine].shapes
+        ),
+        seconds=max((each.seconds for each in found), default=0.0),
+        eta_s=max((each.eta_s for each in found if each.eta_s is not None), default=None),
+        failure=next((each.failure for each in found if each.failure), None),
+    )
+
+
 class _Whole:
     """The report of all engines, put together from theirs."""
 
@@ -40,18 +56,7 @@ class _Whole:
 
     @property
     def report(self) -> WarmupReport:
-        parts = [self.parts[engine] for engine in sorted(self.parts)]
-        return replace(
-            self.empty,
-            shapes=tuple(
-                replace(shape, engine=engine)
-                for engine in sorted(self.parts)
-                for shape in self.parts[engine].shapes
-            ),
-            seconds=max((each.seconds for each in parts), default=0.0),
-            eta_s=max((each.eta_s for each in parts if each.eta_s is not None), default=None),
-            failure=next((each.failure for each in parts if each.failure), None),
-        )
+        return merged(self.empty, self.parts)
 
 
 class _Part:

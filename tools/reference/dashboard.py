@@ -182,6 +182,40 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             unit="bytes",
         ),
     ),
+    "Roles": (
+        Panel(
+            "Replicas of each role",
+            "As their router sees them. Proven ones take work; away: proven, and not serving now.",
+            {"{{role}} {{state}}": f"sum by (role, state) (kiln_replicas{WHERE}) > 0"},
+        ),
+        Panel(
+            "Seconds of a stage",
+            "At the median, from sending it to having its result.",
+            {"{{role}}": _quantile(0.5, "kiln_role_seconds", "role")},
+            unit="s",
+        ),
+        Panel(
+            "Seconds between the roles",
+            "Of these, what no role computed: waiting, and the way.",
+            {"{{role}}": _quantile(0.5, "kiln_hop_seconds", "role")},
+            unit="s",
+        ),
+        Panel(
+            "Bytes between the roles",
+            "Of tensors, a second.",
+            {
+                "{{role}} {{direction}}": "sum by (role, direction) "
+                f"(rate(kiln_hop_bytes_total{WHERE}[5m]))"
+            },
+            unit="bytes",
+        ),
+        Panel(
+            "Stages done twice",
+            "A second: a replica lost them, and another one did them.",
+            {"{{role}}": f"sum by (role) (rate(kiln_stage_retries_total{WHERE}[5m]))"},
+            unit="ops",
+        ),
+    ),
     "Operator": (
         Panel(
             "Services by phase",

@@ -153,10 +153,17 @@ def test_w01_flag_and_shorthand_in_conflict_end_before_anything_starts() -> None
     assert "Traceback" not in done.stderr
 
 
-def test_w05_a_role_that_cannot_be_served_yet_ends_with_its_settings_resolved() -> None:
-    done = run("serve", "--role", "router")
+def test_w44_a_router_that_does_not_know_where_a_role_is_ends_before_anything_starts() -> None:
+    done = run("serve", "--role", "router", "--encoders", "127.0.0.1:1")
     assert done.returncode == WRONG_SETTINGS
-    assert "role (flag): router cannot be served yet; give one of decoder, denoiser" in done.stderr
+    assert "denoisers: a router has to know where they are; give --denoisers dns://" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_not_for_a_router_names_what_it_is_for() -> None:
+    done = run("doctor", "--role", "router")
+    assert done.returncode == WRONG_SETTINGS
+    assert "role (flag): this command is not for a router; give one of decoder" in done.stderr
 
 
 def test_w05_a_worker_says_that_its_warmup_is_switched_off_and_has_one_engine() -> None:

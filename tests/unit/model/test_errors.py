@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "QueueFull": (64, 1.5),
     "WireVersionMismatch": (9, "1"),
     "RevisionMismatch": ("theirs", "ours"),
+    "OtherRevision": ("v2", "v1"),
     "NoReplica": ("none of the role is ready", 2.0),
     "NotReady": ("the server is warming", 2.0, {"state": "warming"}),
 }

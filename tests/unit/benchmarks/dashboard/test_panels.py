@@ -19,6 +19,7 @@ def test_rows_are_headlines_and_everything_else_asks_for_something() -> None:
     assert [each.title for each in found if not each.queries] == [
         "Readiness",
         "Requests",
+        "Roles",
         "Operator",
     ]
     assert len(found) > 20

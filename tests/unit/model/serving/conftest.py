@@ -24,6 +24,6 @@ def settings() -> Settings:
 def serving(settings: Settings) -> Serving:
     """A server that has just started. Its role has a report and no model."""
     report = WarmupReport(WarmupMode.SERVER, "default")
-    role: Any = SimpleNamespace(report=report, description=None, adapter=None)
+    role: Any = SimpleNamespace(report=report, description=None, adapter=None, roles=dict)
     metrics = Metrics(CollectorRegistry())
     return Serving(settings, ServerState(), role, metrics, EncodePool(1))

@@ -22,7 +22,7 @@ from model.errors import (
 from model.transport.addresses import Address, Named, Unresolved
 from model.transport.calling import Security
 from model.transport.payload import Payload, pack
-from model.transport.pool import Pool, PoolOptions
+from model.transport.pool import SILENT, Listener, Pool, PoolOptions
 from model.transport.replica import Replica, ReplicaState
 from tests.unit.model.transport.name_server import name_server
 from tests.unit.model.transport.support import (
@@ -82,8 +82,11 @@ async def hosts() -> AsyncIterator[Hosts]:
 async def watch(hosts: Hosts) -> AsyncIterator[Watch]:
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(addresses: Any = hosts, **options: Any) -> Pool:
-            pool = Pool(Role.DENOISER, addresses, hosts.prove, replace(OPTIONS, **options))
+        async def start(
+            addresses: Any = hosts, listener: Listener = SILENT, **options: Any
+        ) -> Pool:
+            given = replace(OPTIONS, **options)
+            pool = Pool(Role.DENOISER, addresses, hosts.prove, given, listener)
             watching = asyncio.create_task(pool.watch())
 
             async def end() -> None:
@@ -198,13 +201,77 @@ async def test_what_dns_no_longer_has_finishes_its_work(hosts: Hosts, watch: Wat
     held = asyncio.create_task(pool.run(a_payload(hold_at=1)))
     await until(lambda: host.runner.running, "the stage")
     hosts.known.clear()
-    await until(lambda: not pool.reports(), "the replica's end")
+    await until(
+        lambda: [(each.state, each.running) for each in pool.reports()] == [("gone", 1)],
+        "the replica's end",
+    )
     assert not pool.ready
     host.runner.released.set()
     assert content(await held) == b"fox".translate(INVERSE)
+    await until(lambda: not pool.reports(), "nothing is left of it")
     hosts.known.add(host.address)
     await ready(pool)
     assert len(hosts.proven) == 1, "it is the same process, and was warm"
+
+
+async def test_who_is_busy_is_waited_for_until_the_deadline(hosts: Hosts, watch: Watch) -> None:
+    """Longer than for somebody who may never come."""
+    host = await hosts.start()
+    pool = await watch(most_each=1, wait_seconds=0.1)
+    await ready(pool)
+    held = asyncio.create_task(pool.run(a_payload(request_id="first", hold_at=1)))
+    await until(lambda: host.runner.running, "the first stage")
+    soon = asyncio.get_running_loop().time() + 0.4
+    with pytest.raises(DeadlineExceeded):
+        await pool.run(a_payload(), deadline=soon)
+    patient = asyncio.create_task(pool.run(a_payload(request_id="second"), deadline=soon + SOON))
+    host.runner.released.set()
+    await asyncio.gather(held, patient)
+
+
+async def test_who_waits_for_a_busy_one_hears_in_time_when_it_is_gone(
+    hosts: Hosts, watch: Watch
+) -> None:
+    host = await hosts.start()
+    pool = await watch(most_each=1, wait_seconds=0.1)
+    await ready(pool)
+    held = asyncio.create_task(pool.run(a_payload(hold_at=1)))
+    await until(lambda: host.runner.running, "the first stage")
+    waiting = asyncio.create_task(
+        pool.run(a_payload(), deadline=asyncio.get_running_loop().time() + SOON)
+    )
+    await asyncio.sleep(0)
+    await host.become(State.DRAINING)
+    with pytest.raises(NoReplica):
+        await waiting
+    held.cancel()
+
+
+async def test_who_listens_hears_of_changes_and_losses(hosts: Hosts, watch: Watch) -> None:
+    one, other = await hosts.start(), await hosts.start()
+    heard: list[str] = []
+    listener = Listener(lambda: heard.append("changed"), lambda: heard.append("lost"))
+    pool = await watch(listener=listener)
+    await until(lambda: pool.usable == 2, "both")
+    assert "changed" in heard
+    assert "lost" not in heard
+    for each in (one, other):
+        each.runner.errors["r"] = EngineLost("broken")
+    with pytest.raises(EngineLost):
+        await pool.run(a_payload())
+    assert heard.count("lost") == 1
+
+
+async def test_what_failed_is_proven_again_at_once_where_the_measure_has_changed(
+    hosts: Hosts, watch: Watch
+) -> None:
+    host = await hosts.start()
+    hosts.broken.add(host.identity.instance)
+    pool = await watch()
+    await until(lambda: states(pool, ReplicaState.FAILED), "the failure")
+    hosts.broken.clear()
+    pool.reconsider()
+    await until(lambda: pool.ready, "the second proof")
 
 
 async def test_a_dns_that_fails_takes_nobody_away(hosts: Hosts, watch: Watch) -> None:
