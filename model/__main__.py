@@ -7,14 +7,16 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import doctor, embedded, fetch, plan, serve, warmup
+from .commands import client, doctor, embedded, fetch, generate, plan, serve, warmup
 from .commands.parser import Parser
 from .commands.settings import settings_of
 from .errors import StartupError
 
 EPILOG = """Try it:
+  python -m model generate "a red fox"           draw a picture into a file
   python -m model serve                          serve the embedded model
   curl -i localhost:8080/v2/health/ready         503 while it warms up, then 200
+  python -m model client "a red fox"             ask it for a picture, and see it here
   python -m model serve --help                   every setting
   python -m model plan                           what would be warmed up
   python -m model warmup --report                what a running server has warmed up
@@ -48,7 +50,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"kiln {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, parser_class=Parser)
-    for each in (serve, plan, warmup, doctor, fetch, embedded):
+    for each in (generate, serve, client, plan, warmup, doctor, fetch, embedded):
         each.add(commands)
     return parser
 

@@ -1,0 +1,1 @@
+"""Show pictures where people type: what a terminal can, and how it is told."""
