@@ -1,6 +1,5 @@
 """What the demo prints. Plain text, so that it reads the same in a log."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -56,22 +55,16 @@ def print_timeline(timeline: Mapping[str, float], first: float, steady: float) -
 
 def print_next_commands(prompt: str) -> None:
     """Commands that work when pasted, in order."""
-    request = json.dumps(
-        {"inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": [prompt]}]}
-    )
-    decode = "import sys,json,base64;" + (
-        "sys.stdout.buffer.write(base64.b64decode(json.load(sys.stdin)['outputs'][0]['data'][0]))"
-    )
     python = ".venv/bin/python"
     print(f"""
 Try next
   make demo PROMPT="a small purple balloon on a cyan background"
   {python} -m model embedded                     what the model can draw
+  {python} -m model generate {shlex.quote(prompt)} -o picture.png
   {python} -m model serve                        a server on ports 8080 and 8081
   curl -i localhost:8080/v2/health/ready
   curl -s localhost:8080/v2/models/{MODEL} | {python} -m json.tool
-  curl -s localhost:8080/v2/models/{MODEL}/infer -d {shlex.quote(request)} \\
-    | {python} -c "{decode}" > picture.png
+  {python} -m model client {shlex.quote(prompt)}
   make test""")
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NoReturn
 
 from ..configuration.flags import add_flags
 from ..configuration.names import FIELDS
@@ -91,12 +91,15 @@ def by_server(url: str, wish: Wish, wait: float) -> tuple[Drawn, float]:
     Raises:
         NotDrawn: it did not.
     """
-    with shown() as bar:
-        server = Server(url)
-        server.wait_ready(wait, bar.say)
-        bar.say("drawing")
-        started = time.monotonic()
-        return server.draw(wish), time.monotonic() - started
+    try:
+        with shown() as bar:
+            server = Server(url)
+            server.wait_ready(wait, bar.say)
+            bar.say("drawing")
+            started = time.monotonic()
+            return server.draw(wish), time.monotonic() - started
+    except KeyboardInterrupt:
+        _end()
 
 
 def _by_ourselves(resolved: Resolved, wish: Wish) -> tuple[Drawn, float]:
@@ -125,9 +128,13 @@ def _by_ourselves(resolved: Resolved, wish: Wish) -> tuple[Drawn, float]:
     except RequestError as error:
         raise NotDrawn(str(error)) from error
     except (KeyboardInterrupt, CancelledError):
-        print("kiln: told to stop before the picture was drawn", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+        _end()
     return Drawn(drawn.files or [], chosen, drawn.facts), time.monotonic() - started
+
+
+def _end() -> NoReturn:
+    print("kiln: told to stop before it was drawn", file=sys.stderr)
+    raise SystemExit(INTERRUPTED)
 
 
 def _for_one(resolved: Resolved) -> Resolved:

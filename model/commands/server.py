@@ -16,8 +16,8 @@ from .wishes import Wish
 HERE: Final = "http://localhost:8080"
 # Metadata; drawing takes as long as the server lets it.
 SECONDS: Final = 10.0
-# Between two questions of whether it is Ready. What it says itself may be far apart.
-LONGEST_PAUSE: Final = 5.0
+# Between two questions of whether it is Ready.
+PAUSE_SECONDS: Final = 0.5
 OUTPUTS: Final = {"generated_image": "png", "generated_video": "mp4"}
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -60,10 +60,11 @@ class Server:
             if status == http.client.OK:
                 return
             said = str(answer.get("error", f"it answers {status}"))
-            if time.monotonic() >= deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise NotDrawn(f"{self.base} is not Ready: {said}")
             tell(said)
-            time.sleep(min(LONGEST_PAUSE, max(0.1, deadline - time.monotonic()), 0.5))
+            time.sleep(min(PAUSE_SECONDS, left))
 
     def draw(self, wish: Wish) -> Drawn:
         """Raises:

@@ -22,8 +22,9 @@ SIXEL_COLOURS: Final = 255
 SIXEL_ROWS: Final = 6
 # Sixel's digits start here.
 SIXEL_ZERO: Final = 63
-# A character is about twice as high as wide.
+# Pixels of a character, which is about twice as high as wide; and of one that is two blocks.
 CELL: Final = (8, 16)
+BLOCK: Final = (1, 2)
 
 
 def written(file: bytes, means: Means, columns: int, rows: int) -> str:
@@ -33,14 +34,17 @@ def written(file: bytes, means: Means, columns: int, rows: int) -> str:
     if means is Means.NONE:
         return ""
     picture = Image.open(io.BytesIO(file)).convert("RGB")
-    width, height = _fitted(picture.size, columns, rows)
+    cell = BLOCK if means in (Means.BLOCKS, Means.BLOCKS_256) else CELL
+    width, height = _fitted(picture.size, columns, rows, cell)
     return _WRITERS[means](picture, width, height) + "\n"
 
 
-def _fitted(size: tuple[int, int], columns: int, rows: int) -> tuple[int, int]:
+def _fitted(
+    size: tuple[int, int], columns: int, rows: int, cell: tuple[int, int]
+) -> tuple[int, int]:
     """Characters across and down: no more than there are pixels for."""
-    scale = min(columns * CELL[0] / size[0], rows * CELL[1] / size[1], 1.0)
-    return max(1, round(size[0] * scale / CELL[0])), max(1, round(size[1] * scale / CELL[1]))
+    scale = min(columns * cell[0] / size[0], rows * cell[1] / size[1], 1.0)
+    return max(1, round(size[0] * scale / cell[0])), max(1, round(size[1] * scale / cell[1]))
 
 
 def _kitty(picture: Image.Image, columns: int, rows: int) -> str:

@@ -44,7 +44,15 @@ def test_importing_the_command_line_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["serve", "--help"], ["fetch", "--help"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["fetch", "--help"],
+        ["generate", "--help"],
+        ["client", "--help"],
+        ["--version"],
+    ],
 )
 def test_helping_is_light(arguments: list[str]) -> None:
     statement = (
