@@ -2,13 +2,12 @@
 
 from ..roles.stage_worker import StageWorker
 from ..telemetry.metrics import Metrics
+from ..telemetry.tracing import trace_id
 from ..transport.configured import bounds, security
 from ..transport.protocol import OnStep, StageRequest, StageResult, StageRunner
 from ..transport.server import StageService
 from .context import Serving
 from .outcomes import counted
-
-PROTOCOL = "stages"
 
 
 def stages_of(serving: Serving) -> StageService | None:
@@ -44,6 +43,7 @@ class Counted:
         header = request.payload.header
         if header.warmup:  # W28
             return await self._runner.run(request, on_step)
-        with counted(self._metrics, PROTOCOL) as line:
+        with counted(self._metrics, "stages") as line:
             line.update(stage=str(header.stage), request_id=header.request_id)
+            line.update(trace_id(request.trace))
             return await self._runner.run(request, on_step)

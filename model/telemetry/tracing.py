@@ -18,6 +18,12 @@ def current_trace() -> Mapping[str, str]:
     return _current.get()
 
 
+def trace_id(trace: Mapping[str, str]) -> dict[str, str]:
+    """For a line of the log: the id by which a tracing system knows the trace; nothing without."""
+    parts = trace.get("traceparent", "").split("-")
+    return {"trace_id": parts[1]} if len(parts) > 1 else {}
+
+
 def enter_trace(headers: Iterable[tuple[str, str]]) -> None:
     """What follows in this task belongs to the trace that ``headers``, of any case, tell of."""
     found = {name.lower(): text for name, text in headers if name.lower() in HEADERS}

@@ -7,11 +7,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import openai
 import pytest
 import safetensors.numpy
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as services
 
 from tests.integration.faults.drills import ENDLESS, draw, metric, open_request
 from tests.integration.router.conftest import World
@@ -148,6 +152,25 @@ def test_a_deadline_ends_the_request(router: ServerProcess) -> None:
     assert late.status_code == httpx.codes.GATEWAY_TIMEOUT
 
 
+def test_a_trace_reaches_every_role_from_either_protocol(world: World) -> None:
+    trace = {"traceparent": "00-{}-b7ad6b7169203331-01"}
+    rest, rpc = "1" * 32, "2" * 32
+    headers = {name: text.format(rest) for name, text in trace.items()}
+    answer = world.router.client.post(INFER, json=body(), headers=headers)
+    assert answer.status_code == httpx.codes.OK
+    request = messages.ModelInferRequest(model_name=MODEL)
+    tensor = request.inputs.add(name="prompt", shape=[1], datatype="BYTES")
+    tensor.contents.bytes_contents.append(PROMPT.encode())
+    request.parameters["num_inference_steps"].int64_param = 2
+    with grpc.insecure_channel(world.router.grpc_address) as channel:
+        stub = services.GRPCInferenceServiceStub(channel)
+        stub.ModelInfer(request, metadata=[(k, v.format(rpc)) for k, v in trace.items()])
+    for role in ROLES:
+        servers = [each for name, each in world.roles.items() if name.startswith(role)]
+        found = {event.get("trace_id") for each in servers for event in each.events("request")}
+        assert {rest, rpc} <= found, role
+
+
 def test_two_routers_lead_requests_through_the_same_replicas(world: World, tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "--role", "router", *world.addresses()) as other:
         other.wait_ready()
@@ -220,9 +243,6 @@ def test_without_a_decoder_it_is_a_503_until_there_is_one_again(world: World) ->
 
 async def grpc_ready(router: ServerProcess) -> bool:
     """By ``grpc.health.v1``."""
-    import grpc
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
-
     async with grpc.aio.insecure_channel(router.grpc_address) as channel:
         found = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         return bool(found.status == health_pb2.HealthCheckResponse.SERVING)

@@ -146,6 +146,8 @@ def test_a_picture_gives_its_size(description: ModelDescription, settings: Setti
         (ask("a", " \n\t"), "prompt", "is empty"),
         (ask("a\0b"), "prompt", "NUL"),
         (ask(negative_prompts=("a\0",)), "negative_prompt", "NUL"),
+        (ask("a\ud83e"), "prompt", "half of a surrogate pair"),
+        (ask(negative_prompts=("\udd8a",)), "negative_prompt", "half of a surrogate pair"),
         (ask("x" * 10_001), "prompt", "has 10001 characters; at most 10000"),
         (ask(negative_prompts=("x" * 10_001,)), "negative_prompt", "at most 10000"),
         (ask(negative_prompts=("a", "b")), "negative_prompt", "has 2 elements for 1 prompts"),

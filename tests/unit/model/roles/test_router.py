@@ -102,11 +102,17 @@ async def test_w44_it_is_not_ready_before_every_replica_has_been_through_the_pla
     hosts: Three, start: Start
 ) -> None:
     second = await start(Role.DENOISER)
-    second.runner.held = {"warmup"}
+    await second.become(State.LOADING)
+    second.runner.held = hosts[1].runner.held = {"warmup"}
     async with a_router(*hosts, second, flags=("--warmup-batch-sizes", "1,2")) as running:
-        await running.becomes(hosts[1], "proven")
+        await until(lambda: hosts[1].runner.running, "the warmup of the first")
+        await second.become(State.READY)
         await until(lambda: second.runner.running, "the warmup of the second")
-        assert not running.start.done()
+        hosts[1].runner.released.set()
+        for each in hosts:
+            await running.becomes(each, "proven")
+        done, _ = await asyncio.wait({running.start}, timeout=0.2)
+        assert not done, "each role has a proven one, and another is yet to come"
         assert running.state.current is State.WARMING
         second.runner.released.set()
         router = await running.ready()
@@ -285,8 +291,10 @@ async def test_no_common_revision_is_told(start: Start) -> None:
 
 
 async def test_a_revision_that_is_gone_is_followed_by_the_one_that_came(
-    hosts: Three, start: Start
+    hosts: Three, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # At once, and not when what failed is tried again anyway.
+    monkeypatch.setattr("model.transport.pool.PROVE_AGAIN_SECONDS", 600.0)
     new = [await start(role, "v2") for role in CHAIN]
     async with a_router(*hosts, *new) as running:
         router = await running.ready()
@@ -375,6 +383,23 @@ async def test_a_decoder_that_sends_something_else_is_told_by_name(hosts: Three)
         hosts[1].runner.facts = {"timings": "soon"}
         with pytest.raises(BadTransfer, match="the denoiser tells its cost otherwise: timings"):
             await router.generate(router.prepare(FOX))
+
+
+async def test_w41_what_the_roles_compiled_is_counted_together(hosts: Three) -> None:
+    async with a_router(*hosts) as running:
+        router = await running.ready()
+        for host in hosts[:2]:
+            host.runner.facts = {"compilations": {"compiles": 1, "recompiles": 2}}
+        drawn = await router.generate(router.prepare(FOX))
+        assert drawn.compiles == 6
+
+
+async def test_w22_a_chain_that_compiles_is_not_steady(hosts: Three) -> None:
+    hosts[1].runner.facts = {"compilations": {"compiles": 1}}
+    async with a_router(*hosts) as running:
+        router = await running.ready()
+        (shape,) = router.report.shapes
+        assert (len(shape.passes), shape.settled) == (4, False)
 
 
 async def test_w44_without_a_warmup_it_is_ready_when_the_roles_are_loaded(hosts: Three) -> None:

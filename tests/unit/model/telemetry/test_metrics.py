@@ -20,6 +20,7 @@ from model.telemetry.metrics import (
 
 UNITS = ("_seconds", "_bytes")
 LABELS = {"state", "milestone", "shape", "number", "protocol", "outcome", "stage", "kind"}
+LABELS |= {"role", "direction"}
 
 
 @pytest.fixture
