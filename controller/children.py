@@ -2,9 +2,10 @@
 leave alone what is somebody else's (C07, C08).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Final
 
+from .api import names
 from .api.base import Object
 from .api.kinds import BY_NAME, Kind
 from .cluster import ApiError, Cluster, Conflict, Forbidden, NotFound, Refused, Unreachable
@@ -38,10 +39,16 @@ class Children:
         self._metrics = metrics
 
     async def bring_about(
-        self, key: ServiceKey, uid: str, wanted: Sequence[Object], later: Object | None = None
+        self,
+        key: ServiceKey,
+        uid: str,
+        wanted: Sequence[Object],
+        later: Object | None = None,
+        spared: Collection[str] = (),
     ) -> tuple[tuple[Finding, ...], int]:
         """What stood in the way, and how many writes it took. One child that fails keeps no other
         from being written. ``later``: the one of ``wanted`` that stays as it is for now.
+        ``spared``: places whose children stay for now, though nothing wants them.
 
         Raises:
             Unreachable: the API server does not answer, or asks to come again later.
@@ -62,7 +69,7 @@ class Children:
                     raise
                 trouble.append(Finding("Retrying", str(error)))
         if not trouble:  # else something may be missing that the old children still stand for
-            writes += await self._prune(key, uid, wanted)
+            writes += await self._prune(key, uid, wanted, spared)
         return tuple(trouble), writes
 
     async def _write(self, key: ServiceKey, uid: str, body: Object) -> int:
@@ -93,13 +100,16 @@ class Children:
         log.info("applied", service=str(key), kind=kind.name, name=name, new=new)
         return 1
 
-    async def _prune(self, key: ServiceKey, uid: str, wanted: Sequence[Object]) -> int:
+    async def _prune(
+        self, key: ServiceKey, uid: str, wanted: Sequence[Object], spared: Collection[str]
+    ) -> int:
         """Delete the children that an earlier spec made."""
         kept = {(each["kind"], each["metadata"]["name"]) for each in wanted}
         left = [
             (kind, body)
             for kind, body in self._observed.children(key)
             if (kind.name, body["metadata"]["name"]) not in kept
+            and body["metadata"]["labels"].get(names.PART_LABEL) not in spared
             and controller_of(body).get("uid") == uid
             and not body["metadata"].get("deletionTimestamp")
         ]

@@ -26,7 +26,7 @@ from .parts import PartState, read_part, with_telling
 from .planning import pin, plan
 from .reasons import Finding
 from .service import Service
-from .turns import router_waits, spec_hash, waiting
+from .turns import router_waits, spared, spec_hash, waiting
 from .verdict import failed, verdict
 
 log = get_logger(__name__)
@@ -84,8 +84,11 @@ class Reconciler:
         except InvalidService as error:
             return await self._give_up(service, error)
         wanted = render(made)
-        later = self._later(made, key, wanted)
-        trouble, writes = await self._children.bring_about(key, service.uid, wanted, later)
+        before = self._read(made, key, wanted)
+        later = self._later(made, key, wanted, before)
+        trouble, writes = await self._children.bring_about(
+            key, service.uid, wanted, later, spared(before)
+        )
         parts = self._observe(made, key, wanted)
         if later is not None:
             parts = (waiting(parts[0], parts), *parts[1:])
@@ -101,13 +104,18 @@ class Reconciler:
         decided = service.status.backend is not None or service.spec.backend != "Auto"
         return False if decided else await self._cluster.serves(INFERENCE_SERVICE)
 
-    def _later(self, made: Plan, key: ServiceKey, wanted: tuple[Object, ...]) -> Object | None:
+    def _later(
+        self,
+        made: Plan,
+        key: ServiceKey,
+        wanted: tuple[Object, ...],
+        parts: tuple[PartState, ...],
+    ) -> Object | None:
         """What makes the pods of the front, while it is not its turn."""
         if not made.workers:
             return None
         body = next(each for each in wanted if _makes_front(each))
         live = self._observed.child(key, body["kind"], body["metadata"]["name"])
-        parts = self._read(made, key, wanted)
         before, now = (spec_hash(each, names.SPEC_HASH_ANNOTATION) for each in (live, body))
         return body if router_waits(parts, before, str(now)) else None
 

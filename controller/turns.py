@@ -5,10 +5,15 @@ and the workers of before go on as they were.
 """
 
 from dataclasses import replace
+from typing import Final
+
+from model.contract.roles import WORKERS
 
 from .api.base import Object
 from .parts import PartState
 from .reasons import Finding
+
+WORKER_PLACES: Final = frozenset(map(str, WORKERS))
 
 
 def router_waits(parts: tuple[PartState, ...], live: str | None, wanted: str) -> bool:
@@ -19,6 +24,14 @@ def router_waits(parts: tuple[PartState, ...], live: str | None, wanted: str) ->
     if live is None or live == wanted:
         return False
     return not all(each.complete and not each.old for each in workers)
+
+
+def spared(parts: tuple[PartState, ...]) -> frozenset[str]:
+    """Places whose children stay though the spec has no roles any more: a router of before serves
+    until servers that do all by themselves have taken its place.
+    """
+    front, *workers = parts
+    return frozenset() if workers or not front.old else WORKER_PLACES
 
 
 def waiting(front: PartState, parts: tuple[PartState, ...]) -> PartState:

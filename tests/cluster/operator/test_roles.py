@@ -77,3 +77,21 @@ def test_c02_whoever_scales_a_role_is_left_alone(
     wait_until(
         lambda: kubectl.get("deployment", "fox-decoder")["spec"]["replicas"] == 2, "it is repaired"
     )
+
+
+def test_c16_workers_go_when_nobody_needs_them(
+    kubectl: Kubectl, services: Services, operator: OperatorProcess
+) -> None:
+    """From roles to one server: the router and its workers serve until that is Ready."""
+    services.apply("fox", roles=ROLES)
+    all_ready(services, "fox")
+    services.apply("fox")
+    alone = services.pods("fox", "monolithic")
+    services.until("fox", "Pulling")
+    for role in WORKERS:
+        assert services.pods("fox", role)
+    assert services.condition("fox", "Available")["status"] == "True"
+    services.ready(*alone)
+    for role in WORKERS:
+        kubectl.vanishing("deployment", f"fox-{role}")
+    services.until("fox", "Ready")

@@ -7,7 +7,7 @@ import pytest
 from controller.desired.plan import Part
 from controller.parts import PartState
 from controller.pods import PodState
-from controller.turns import router_waits, spec_hash, waiting
+from controller.turns import router_waits, spared, spec_hash, waiting
 
 from .conftest import PlanOf
 
@@ -48,6 +48,16 @@ def test_c16_a_router_waits_until_all_workers_are_of_this_spec(
         assert told.message.endswith("until these are of this spec: denoiser")
         assert not router_waits(several, "new", "new"), "its own pods are as they should be"
         assert not router_waits(several, None, "new"), "there is none of before"
+
+
+def test_c16_workers_stay_while_their_router_has_not_been_replaced(plan_of: PlanOf) -> None:
+    (alone,) = plan_of({}).parts
+    several = tuple(state(each, False) for each in plan_of({"roles": ROLES}).parts)
+    assert spared((state(alone, False),)) == {"encoder", "denoiser", "decoder"}
+    assert spared((state(alone, True, False),))
+    assert not spared((state(alone, True),))
+    assert not spared((state(alone),))
+    assert not spared(several), "none of them is in nobody's spec"
 
 
 def test_c16_the_hash_is_found_in_both_backends() -> None:
