@@ -51,7 +51,9 @@ class StageWorker:
         self.report = WarmupReport(
             self.settings.warmup_mode, reason=resolved.sources["warmup_mode"]
         )
-        if self.settings.compile is not CompileMode.OFF and self.settings.role not in COMPILING:
+        wanted = self.settings.compile is not CompileMode.OFF
+        self._compiles = wanted and self.settings.role in COMPILING
+        if wanted and not self._compiles:
             log.warning("not_compiled", role=str(self.settings.role), reason="the denoiser is")
         prepare_cache(self.settings.cache_dir)
         options = engine_options(self.settings, 0)
@@ -81,6 +83,8 @@ class StageWorker:
         try:
             async with asyncio.timeout(max(0.0, limit - self.state.seconds())):
                 self.description = await self._engine.load()
+                if not self._compiles:  # there is nothing that a warmup could change
+                    await self._engine.settle(True)
         except TimeoutError as error:
             raise StartupTimeout(
                 f"not Ready after --startup-timeout {limit:g} s, while {self.state.current}"
@@ -130,14 +134,27 @@ class StageWorker:
         finally:
             self._count(-1)
         try:
-            return await self._engine.run_stage(work, limit=self._limit(work), on_step=on_step)
+            return await self._run(work, on_step)
         finally:
             self._turn.release()
 
-    def _limit(self, work: StageWork) -> float:
-        """Seconds without a sign of life. What has to be compiled is compiled in a warmup."""
-        settings = self.settings
-        return max(settings.step_timeout, settings.warmup_request_timeout * work.warmup)
+    async def _run(self, work: StageWork, on_step: OnStep) -> StageOutcome:
+        """What has to be compiled is compiled in a warmup, which may take longer for it. Users'
+        stages find compiled code, or run uncompiled (W40).
+        """
+        limit = self.settings.step_timeout
+        if not work.warmup:
+            return await self._engine.run_stage(work, limit=limit, on_step=on_step)
+        limit = max(limit, self.settings.warmup_request_timeout)
+        await self._settle(False)
+        try:
+            return await self._engine.run_stage(work, limit=limit, on_step=on_step)
+        finally:
+            await self._settle(True)
+
+    async def _settle(self, settled: bool) -> None:
+        if self._compiles:
+            await self._engine.settle(settled)
 
     def _count(self, change: int) -> None:
         self._waiting += change
