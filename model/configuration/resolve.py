@@ -85,7 +85,7 @@ def resolve(given: argparse.Namespace, environment: Mapping[str, str]) -> Resolv
             values[name], sources[name] = value, origin
     settings = _validated(values, sources)
     _check_warmup(settings, sources)
-    return _for_role(Resolved(settings, sources, _ignored(vars(given))))
+    return for_role(Resolved(settings, sources, _ignored(vars(given))))
 
 
 def _validated(values: dict[str, Any], sources: Mapping[str, str]) -> Settings:
@@ -115,8 +115,12 @@ def _check_warmup(settings: Settings, sources: Mapping[str, str]) -> None:
         )
 
 
-def _for_role(resolved: Resolved) -> Resolved:
-    """W05: what the role means for the warmup."""
+def for_role(resolved: Resolved) -> Resolved:
+    """W05: what the role means for the warmup.
+
+    Raises:
+        InvalidSettings: settings that the role cannot have.
+    """
     settings, sources = resolved.settings, resolved.sources
     origin = sources["warmup_mode"]
     _check_one_device(resolved)

@@ -1,0 +1,61 @@
+"""``serve --role all``: one command, a chain that draws as one server does, and an end of all of it
+however it comes.
+"""
+
+import signal
+from collections.abc import Callable
+
+import psutil
+
+from tests.integration.faults.drills import assert_stopped, picture
+from tests.integration.support.requests import opened
+from tests.integration.support.server import ServerProcess, wait_until
+
+LOADS_NOT = 4
+KILLED = 128 + signal.SIGKILL
+NAMES = ["encoder", "denoiser", "decoder", "router"]
+TWO = ("--replicas", "denoiser=2", "--torch-threads", "1")
+Start = Callable[..., ServerProcess]
+
+
+def servers(whole: ServerProcess) -> dict[str, psutil.Process]:
+    """The processes by name, which are started in this order."""
+    children = psutil.Process(whole.process.pid).children()
+    started = [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+    return dict(zip(NAMES, sorted(started, key=psutil.Process.create_time), strict=True))
+
+
+def all_live(whole: ServerProcess) -> bool:
+    return {each.get("server") for each in whole.events("live")} == set(NAMES)
+
+
+def test_a_whole_chain_draws_as_one_server_would(start_server: Start) -> None:
+    whole = start_server("--role", "all", *TWO).wait_ready()
+    assert opened(picture(whole)).size == (128, 128)
+    assert f"curl -i http://localhost:{whole.http_port}/v2/health/ready" in whole.log()
+    whole.process.send_signal(signal.SIGTERM)
+    assert_stopped(whole)
+
+
+def test_all_end_when_one_is_killed(start_server: Start) -> None:
+    whole = start_server("--role", "all")
+    wait_until(lambda: all_live(whole), "all are live")
+    servers(whole)["denoiser"].kill()
+    assert whole.wait_exit() == KILLED
+    assert "kiln: denoiser has ended; so do the others" in whole.log()
+
+
+def test_all_end_when_one_cannot_start(start_server: Start) -> None:
+    whole = start_server("--role", "all", "--model", "/no/such/folder")
+    assert whole.wait_exit() == LOADS_NOT, whole.log_tail()
+    assert "/no/such/folder" in whole.log()
+
+
+def test_all_end_when_the_one_that_started_them_is_killed(start_server: Start) -> None:
+    """That nothing is left is asserted at the end of every server."""
+    whole = start_server("--role", "all")
+    wait_until(lambda: all_live(whole), "all are live")
+    whole.process.kill()
+    wait_until(lambda: not whole.session(), "all have ended", 30)
+    told = [each["server"] for each in whole.events("told_to_stop")]
+    assert set(told) == set(NAMES)
