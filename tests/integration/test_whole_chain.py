@@ -14,7 +14,6 @@ from tests.integration.support.server import ServerProcess, wait_until
 LOADS_NOT = 4
 KILLED = 128 + signal.SIGKILL
 NAMES = ["encoder", "denoiser", "decoder", "router"]
-TWO = ("--replicas", "denoiser=2", "--torch-threads", "1")
 Start = Callable[..., ServerProcess]
 
 
@@ -30,7 +29,7 @@ def all_live(whole: ServerProcess) -> bool:
 
 
 def test_a_whole_chain_draws_as_one_server_would(start_server: Start) -> None:
-    whole = start_server("--role", "all", *TWO).wait_ready()
+    whole = start_server("--role", "all", "--torch-threads", "1").wait_ready()
     assert opened(picture(whole)).size == (128, 128)
     assert f"curl -i http://localhost:{whole.http_port}/v2/health/ready" in whole.log()
     whole.process.send_signal(signal.SIGTERM)

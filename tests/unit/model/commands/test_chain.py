@@ -102,7 +102,7 @@ def test_settings_reach_all_and_those_of_users_only_the_router(tmp_path: Path) -
     [
         (("--denoisers", "127.0.0.1:1"), "denoisers (flag): --role all starts the other roles"),
         (("--role-ca-file", "x.pem"), "role_ca_file (flag): --role all starts"),
-        (("--engines", "2"), "engines (flag): a server of role encoder has one engine"),
+        (("--engines", "2"), "engines (flag): a server of role router has no engine"),
         (("--warmup-mode", "often"), "warmup_mode (flag)"),
     ],
 )
