@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..configuration.resolve import Resolved
 from ..errors import StartupError
+from ..telemetry.logs import name_server
 
 # Beyond what a server gives its requests when it drains.
 SPARE_SECONDS: Final = 15.0
@@ -109,15 +110,13 @@ def _status(code: int) -> int:
 
 def _play(name: str, resolved: Resolved) -> None:
     """One server, in its own process."""
-    import structlog
-
     from ..serving.server import serve
 
     # Until the server has its own handlers, told to stop means that nothing has started.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
-    structlog.contextvars.bind_contextvars(server=name)
+    name_server(name)
     try:
         status = serve(resolved)
     except StartupError as error:

@@ -28,8 +28,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--replicas",
         metavar="ROLE=COUNT,...",
-        help="Of --role all, which starts a whole chain on this machine, for people to try it: how "
-        "many of each role, such as denoiser=2. Default: one each, and a router.",
+        help="With --role=all, which starts a whole chain on this machine, for people to try it: "
+        "how many of each role, such as denoiser=2. Default: one each, and a router.",
     )
     parser.set_defaults(run=run, parser=parser)
 

@@ -5,7 +5,8 @@ Prompts are never logged at INFO: they are the users'.
 
 import logging
 import sys
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
 
 import structlog
 
@@ -14,12 +15,15 @@ QUIET = tuple(
     "uvicorn uvicorn.access httpx httpx2 httpcore urllib3 kserve asyncio botocore google".split()
 )
 
+OF_ALL_LINES: Final[dict[str, str]] = {}
+
 
 def configure_logs(level: str, style: str) -> None:
     """Send our events and every library's records to standard error in one form. ``style`` is
     ``auto``, ``console`` or ``json``; auto means json unless standard error is a terminal.
     """
     shared: list[Any] = [
+        _named,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -54,6 +58,15 @@ def configure_logs(level: str, style: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def name_server(name: str) -> None:
+    """Have every line of this process name it: several servers write to one log."""
+    OF_ALL_LINES["server"] = name
+
+
+def _named(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return {**OF_ALL_LINES, **event}
 
 
 class _CurrentStderr(logging.StreamHandler[Any]):
