@@ -70,10 +70,19 @@ class Replicas:
             for each in self._pools[role].replicas
         )
 
-    def instances(self, state: ReplicaState) -> frozenset[str]:
-        """The processes of this state."""
+    def proven(self, revision: str) -> frozenset[str]:
+        """The processes that passed with this revision, also those that do not serve now."""
+        return frozenset(
+            each.instance
+            for pool in self._pools.values()
+            for each in pool.replicas
+            if each.state is ReplicaState.PROVEN and each.revision == revision
+        )
+
+    def known(self) -> frozenset[str]:
+        """All processes that are there."""
         pools = self._pools.values()
-        return frozenset(e.instance for pool in pools for e in pool.replicas if e.state is state)
+        return frozenset(each.instance for pool in pools for each in pool.replicas)
 
     def reconsider(self) -> None:
         """What failed is to be proven again, by another measure."""

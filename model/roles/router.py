@@ -37,12 +37,12 @@ from ..telemetry.logs import get_logger
 from ..telemetry.metrics import Metrics
 from ..telemetry.tracing import current_trace
 from ..transport.configured import AT_ONCE
-from ..transport.replica import Replica, ReplicaState
+from ..transport.replica import Replica
 from ..warmup.admission import admit
 from ..warmup.report import WarmupReport
 from .as_files import encode_as_users
 from .chain import CHAIN, Hop, Passage, draw
-from .measures import measure
+from .measures import count_compiles, measure
 from .proofs import Proofs
 from .replicas import Replicas
 from .server_state import ServerState
@@ -86,7 +86,7 @@ class Router:
     @property
     def report(self) -> WarmupReport:
         """Of the replicas that are proven now, and of those that run their warmup."""
-        return self._proofs.report(self._replicas.instances(ReplicaState.PROVEN))
+        return self._proofs.report(self._replicas.proven(self.revision))
 
     @property
     def revision(self) -> str:
@@ -163,6 +163,7 @@ class Router:
         generation = await self._queue.submit(traced, execute)
         cold = request.shape not in self.report.proven_shapes
         measure(self.metrics, generation, cold)
+        count_compiles(self.metrics, generation)
         return replace(generation, cold_shape=cold)
 
     def roles(self) -> dict[str, Any]:
@@ -257,13 +258,15 @@ class Router:
 
     def _look_again(self) -> None:
         """Some replica is otherwise than it was."""
+        known = self._replicas.known()
+        self._failed = {each: why for each, why in self._failed.items() if each in known}
         self._teams.match()
         self._queue.look_again()
         self.state.degraded = self._degraded()
         self._news.set()
 
     def _degraded(self) -> str | None:
-        present = self._replicas.instances(ReplicaState.PROVEN)
+        present = self._replicas.proven(self.revision)
         told = [reason for each, reason in self._cold.items() if each in present]
         if self.settings.warmup_on_failure is OnFailure.READY:
             told = []

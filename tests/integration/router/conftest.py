@@ -85,14 +85,16 @@ class World:
 
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """All of them starting at once, and a witness from the first moment on. A third denoiser is
-    announced, and not there.
+    """The roles, loaded; then the router, and a witness from its first moment on. A third denoiser
+    is announced, and not there.
     """
     folder = tmp_path_factory.mktemp("chain")
     names = ("encoder", "denoiser1", "denoiser2", "denoiser3", "decoder")
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     with contextlib.ExitStack() as stack:
         made = World(folder, None, None, {}, ports, stack)  # type: ignore[arg-type]
+        for each in [made.start(n) for n in ("encoder", "denoiser1", "denoiser2", "decoder")]:
+            each.wait_ready()
         made.router = stack.enter_context(
             ServerProcess(
                 folder / "router", "--role", "router", *made.addresses(),
@@ -100,8 +102,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             )
         )  # fmt: skip
         made.witness = stack.enter_context(Witness(made.router))
-        for name in ("encoder", "denoiser1", "denoiser2", "decoder"):
-            made.start(name)
         made.router.wait_ready()
         yield made
         assert made.router.terminate() == 0, made.router.log_tail()

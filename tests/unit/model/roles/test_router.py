@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from model.contract.watching import Watch
 from model.contract.wire import STAGE_OF
 from model.errors import (
     BadTransfer,
+    EngineLost,
     GenerationFailed,
     InvalidSettings,
     NoReplica,
@@ -61,7 +63,7 @@ async def test_a_request_goes_through_the_three_roles(hosts: Three) -> None:
     async with a_router(*hosts) as running:
         router = await running.ready()
         tracing.enter_trace([("Traceparent", TRACEPARENT), ("cookie", "no")])
-        request = router.prepare(FOX)
+        request = router.prepare(asking(parameters={"seed": 7, "timeout_s": 30}))
         steps: list[tuple[int, int]] = []
         drawn = await router.generate(request, Watch(lambda *each: steps.append(each)))
         assert steps, "slow readers skip some"
@@ -78,6 +80,7 @@ async def test_a_request_goes_through_the_three_roles(hosts: Three) -> None:
             assert (header.revision, header.warmup) == ("v1", False)
             assert stage.trace == {"traceparent": TRACEPARENT}
             assert stage.deadline is not None
+            assert stage.deadline - time.monotonic() <= 30
             assert not {"timings", "notes"} & header.facts.keys(), "of no use to a role"
 
 
@@ -249,12 +252,26 @@ async def test_w44_not_ready_when_a_role_is_gone_and_ready_again_by_itself(hosts
         ), "the same process was not warmed up twice"
 
 
+async def test_w44_one_stage_that_is_lost_makes_nobody_not_ready(hosts: Three) -> None:
+    """The replica is looked at first: it may have lost a connection only."""
+    async with a_router(*hosts, flags=("--replica-wait", "0.2")) as running:
+        router = await running.ready()
+        states: list[State] = []
+        running.state.listen(states.append)
+        hosts[1].runner.errors["blip"] = EngineLost("once")
+        with pytest.raises(NoReplica):
+            await router.generate(router.prepare(asking(id="blip")))
+        await router.generate(router.prepare(FOX))
+        assert states == []
+
+
 async def test_w44_a_new_process_at_an_old_address_is_warmed_up_before_ready_again(
     hosts: Three,
 ) -> None:
     denoiser = hosts[1]
     async with a_router(*hosts) as running:
         router = await running.ready()
+        known = router.description
         await denoiser.close()
         await until(lambda: running.state.current is State.WARMING, "NotReady")
         async with a_host(Role.DENOISER, "v1", denoiser.port) as again:
@@ -265,6 +282,7 @@ async def test_w44_a_new_process_at_an_old_address_is_warmed_up_before_ready_aga
             await until(lambda: running.state.ready, "the recovery")
             await router.generate(router.prepare(FOX))
             assert again.runner.ids[-1] == "fox"
+            assert router.description is known, "nothing else was adopted"
 
 
 async def test_another_revision_is_kept_out_by_name(hosts: Three, start: Start) -> None:
@@ -301,8 +319,15 @@ async def test_a_revision_that_is_gone_is_followed_by_the_one_that_came(
             await each.become(State.DRAINING)
         await until(lambda: running.state.ready and router.revision != first, "the other revision")
         drawn = await router.generate(router.prepare(FOX))
-        assert drawn.seeds == (7,)
+        assert (drawn.seeds, drawn.cold_shape) == ((7,), False)
+        assert router.report.engines == 1, "of the one that is served"
         assert all(each.runner.users() for each in others)
+        # Who is proven, but of the other revision, is of no use.
+        await old[1].become(State.READY)
+        await running.becomes(old[1], "proven")
+        await until(lambda: running.replica(old[1])["serving"], "it serves")
+        await others[1].become(State.DRAINING)
+        await until(lambda: running.state.current is State.WARMING, "NotReady")
 
 
 async def test_a_client_that_goes_stops_the_denoiser_within_a_step(hosts: Three) -> None:
@@ -389,6 +414,8 @@ async def test_w41_what_the_roles_compiled_is_counted_together(hosts: Three) -> 
             host.runner.facts = {"compilations": {"compiles": 1, "recompiles": 2}}
         drawn = await router.generate(router.prepare(FOX))
         assert drawn.compiles == 6
+        value = running.metrics.registry.get_sample_value
+        assert value("kiln_compiles_after_ready_total", {"kind": "recompile"}) == 4
 
 
 async def test_w22_a_chain_that_compiles_is_not_steady(hosts: Three) -> None:
