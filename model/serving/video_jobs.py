@@ -18,6 +18,7 @@ from ..errors import (
     JobsElsewhere,
     JobUnfinished,
     KilnError,
+    NoReplica,
     NotReady,
     QueueFull,
     UnknownJob,
@@ -247,11 +248,14 @@ class VideoJobs:
             if self._serving.state.live and not self._running[job.id].deleted:
                 await store.call(store.table.give_back, job.id)
             raise
-        except EngineLost:
-            return  # the same
-        except (QueueFull, NotReady, Cancelled) as error:
+        except EngineLost as error:
+            if self._serving.state.live:  # a router, which goes on
+                await self._fail(store, job, error.openai_code, str(error))
+            return
+        except (QueueFull, NotReady, NoReplica, Cancelled) as error:
             await store.call(store.table.give_back, job.id)
             await asyncio.sleep(error.retry_after or SWEEP_SECONDS)
+            return
         except KilnError as error:
             await self._fail(store, job, error.openai_code, str(error))
         except OSError as error:

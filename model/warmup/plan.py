@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from ..contract.generation import GenerationRequest
+from ..contract.roles import Role
 from ..contract.sampling import ModelDescription, Shape, Task
 from ..contract.warmup import Resolution
 from ..errors import InvalidRequest, InvalidSettings
@@ -111,9 +112,16 @@ def warmup_request(
 
 def previewed(request: GenerationRequest, model: ModelDescription, settings: Settings) -> bool:
     """Whether a user may look at such a picture before it is done: that has to be warm, too."""
+    whole = settings.role is Role.MONOLITHIC  # elsewhere who draws has no VAE to look by
     known = family_of(model.pipeline).latents is not None and model.cancellable
     alone = request.pictures == 1 and request.sampling.num_inference_steps > 1
-    return known and alone and settings.max_partial_images > 0 and not request.task.makes_video
+    return (
+        whole
+        and known
+        and alone
+        and settings.max_partial_images > 0
+        and not request.task.makes_video
+    )
 
 
 def warmup_steps(asked: int, settings: Settings, strength: float | None = None) -> int:

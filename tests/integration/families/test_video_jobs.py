@@ -158,7 +158,9 @@ def test_who_asks_twice_with_one_key_gets_one_job(client: openai.OpenAI) -> None
     assert raised.value.code == "idempotency_conflict"
 
 
-def test_deleting_what_runs_stops_it_at_its_next_step(client: openai.OpenAI) -> None:
+def test_deleting_what_runs_stops_it_at_its_next_step(
+    client: openai.OpenAI, server: ServerProcess
+) -> None:
     long = client.videos.create(prompt=PROMPT, extra_body=LONG)
     waits = client.videos.create(prompt=PROMPT, extra_body=KNOBS)
     assert (waits.status, waits.progress) == ("queued", 0)
@@ -168,6 +170,9 @@ def test_deleting_what_runs_stops_it_at_its_next_step(client: openai.OpenAI) -> 
     assert raised.value.code == "video_not_ready"
     client.videos.delete(long.id)
     assert ended(client, waits.id).status == "completed"
+    reached = [each["id"] for each in server.events("video_ended")]
+    assert waits.id in reached
+    assert long.id not in reached
 
 
 def test_a_quota_is_each_users_and_a_key_sees_its_own(
@@ -260,51 +265,75 @@ def test_the_examples_of_the_documentation(server: ServerProcess, tmp_path: Path
     assert films["fox.mp4"] == films["fox-again.mp4"], "the same seed"
 
 
-def test_jobs_survive_their_server(folder: Path, tmp_path: Path) -> None:
-    """Killed twice while it drew, and then told to end: what waits is drawn, what ran runs once
-    more, and what a server is told to leave is left to the next one."""
+def test_jobs_survive_their_servers(folder: Path, tmp_path: Path) -> None:
+    """Four servers after one another, with one folder. What waits is drawn by whoever comes next,
+    what ran when a server was lost runs once more, and what a server was told to leave is left."""
     jobs = tmp_path / "jobs"
-    flags = ("--model", str(folder), "--warmup-mode", "off", "--jobs-dir", str(jobs),
-             "--drain-delay", "0", "--drain-timeout", "1")  # fmt: skip
 
-    with ServerProcess(tmp_path / "first", *flags) as first, client_of(first.wait_ready()) as asks:
-        running = asks.videos.create(prompt=PROMPT, extra_body=LONG)
-        waiting = asks.videos.create(prompt=PROMPT, input_reference=PICTURE, extra_body=KNOBS)
-        assert runs(asks, running.id).kiln["durable"] is True
+    def server(name: str, *flags: str) -> ServerProcess:
+        common = ("--warmup-mode", "off", "--jobs-dir", str(jobs), "--drain-delay", "0")
+        return ServerProcess(tmp_path / name, "--model", str(folder), *common, *flags)
+
+    with server("first") as first, client_of(first.wait_ready()) as client:
+        ran = client.videos.create(prompt=PROMPT, extra_body=LONG).id
+        waited = client.videos.create(prompt=PROMPT, input_reference=PICTURE, extra_body=KNOBS).id
+        assert runs(client, ran).kiln["durable"] is True
         first.process.send_signal(signal.SIGKILL)
         first.wait_exit()
 
-    with ServerProcess(tmp_path / "second", *flags) as second, client_of(second) as asks:
+    with server("second") as second, client_of(second) as client:
         second.wait_live()
         with pytest.raises(openai.InternalServerError) as raised:
-            asks.videos.create(prompt=PROMPT, extra_body=KNOBS)
+            client.videos.create(prompt=PROMPT, extra_body=KNOBS)
         assert (raised.value.status_code, raised.value.code) == (503, "not_ready")
         wait_until(lambda: second.status("/v1/videos") == httpx.codes.OK, "the folder is open")
-        assert [each.status for each in asks.videos.list()] == ["queued", "queued"], "W31, W32"
+        assert [each.status for each in client.videos.list()] == ["queued", "queued"], "W31, W32"
         second.wait_ready()
-        again = runs(asks, running.id)
-        assert again.kiln["restarts"] == 1
-        second.process.send_signal(signal.SIGKILL)
-        second.wait_exit()
+        assert runs(client, ran).kiln["restarts"] == 1
+        engine = second.engine()
+        assert engine is not None
+        engine.kill()
+        assert second.wait_exit() != 0
 
-    with ServerProcess(tmp_path / "third", *flags) as third, client_of(third.wait_ready()) as asks:
-        failed = asks.videos.retrieve(running.id)
+    with server("third", "--drain-timeout", "60") as third, client_of(third) as client:
+        third.wait_ready()
+        failed = client.videos.retrieve(ran)
         assert (failed.status, failed.error.code) == ("failed", "server_ended")
         assert "ended twice" in failed.error.message
-        assert ended(asks, waiting.id).status == "completed"
-        film = asks.videos.download_content(waiting.id).content
+        assert ended(client, waited).status == "completed"
+        film = client.videos.download_content(waited).content
         assert frames_of(film) == FRAMES
-        left = asks.videos.create(prompt=PROMPT, extra_body=LONG)
-        runs(asks, left.id)
-        assert third.terminate() == 0, third.log_tail()
+        in_hand = client.videos.create(prompt=PROMPT, extra_body={"num_inference_steps": 100}).id
+        left = client.videos.create(prompt=PROMPT, extra_body=LONG).id
+        runs(client, in_hand)
+        assert third.terminate(60) == 0, third.log_tail()
+
+    flags = ("--drain-timeout", "0.5", "--jobs-ttl", "0.1")
+    with server("fourth", *flags) as fourth, client_of(fourth.wait_ready()) as client:
+        assert client.videos.retrieve(in_hand).status == "completed", "it was let end"
+        assert client.videos.download_content(waited).content == film
+        assert runs(client, left).kiln["restarts"] == 0, "it was not begun"
+        client.videos.delete(left)
+        old = client.videos.create(prompt=PROMPT, extra_body=KNOBS).id
+
+        def forgotten() -> bool:
+            return old not in [each.id for each in client.videos.list()]
+
+        wait_until(forgotten, "what has ended is kept for a while only")
+        assert not list((jobs / "files").glob(f"{old}*"))
+        stopped = client.videos.create(prompt=PROMPT, extra_body=LONG).id
+        short = client.videos.create(prompt=PROMPT, extra_body={"num_inference_steps": 2})
+        runs(client, stopped)
+        assert fourth.terminate() == 0, fourth.log_tail()
 
     table = JobTable(jobs / "jobs.sqlite")
-    kept = table.get(left.id)
-    assert kept is not None
-    assert (kept.status, kept.restarts) == (Status.QUEUED, 0), "it was told to"
-    assert kept.request == {**LONG, "prompt": PROMPT}
+    drawn_alike = {"num_inference_steps": 2, "seed": short.kiln["seed"]}
+    for id_, request in ((stopped, LONG), (short.id, drawn_alike)):
+        kept = table.get(id_)
+        assert kept is not None
+        assert (kept.status, kept.restarts) == (Status.QUEUED, 0), "it was told to end"
+        assert kept.request == {**request, "prompt": PROMPT}
     table.close()
-    assert (jobs / "files" / f"{waiting.id}.mp4").read_bytes() == film
 
 
 def test_a_folder_that_cannot_be_used_ends_the_start(folder: Path, tmp_path: Path) -> None:

@@ -436,8 +436,16 @@ def test_w06_the_first_requests_copy_is_bounded_and_its_own(
         ("FluxPipeline", 1, {}, 0),
         ("FluxPipeline", 8, {"warmup_batch_sizes": (2,)}, 0),
         ("SomePipeline", 8, {}, 0),
+        ("FluxPipeline", 8, {"role": "router"}, 0),
     ],
-    ids=["a picture", "not offered", "no step before the last", "a batch", "unknown latents"],
+    ids=[
+        "a picture",
+        "not offered",
+        "no step before the last",
+        "a batch",
+        "unknown latents",
+        "a chain",
+    ],
 )
 def test_w40_what_a_user_may_look_at_on_the_way_is_warmed(
     described: Any, pipeline: str, steps: int, settings: dict[str, Any], previews: int
