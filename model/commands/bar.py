@@ -38,9 +38,10 @@ def shown() -> Iterator[Bar]:
 
         class OnTerminal:
             def say(self, what: str) -> None:
-                progress.update(task, description=what, total=None)
+                progress.update(task, description=what, total=None, refresh=True)
 
             def step(self, done: int, of: int) -> None:
-                progress.update(task, description=f"step {done} of {of}", completed=done, total=of)
+                text = f"step {done} of {of}"
+                progress.update(task, description=text, completed=done, total=of, refresh=True)
 
         yield OnTerminal()
