@@ -7,7 +7,7 @@ from .drawn import add_show, save, show, tell, tell_next
 from .generate import add_wait, by_server
 from .parser import Commands
 from .server import HERE
-from .wishes import add_wish, wish_of
+from .wishes import add_wish, repeated, wish_of
 
 DESCRIPTION: Final = (
     "Ask a server for a picture, and show it in the terminal: by kitty's, iTerm's or sixel's "
@@ -41,5 +41,6 @@ def run(given: argparse.Namespace) -> int:
     paths = save(drawn, wish) if wish.output else []
     show(drawn, given.show)
     tell(drawn, paths, seconds)
-    tell_next("client", wish, drawn, [] if given.url == HERE else ["--url", given.url])
+    besides = [] if given.url == HERE else ["--url", given.url]
+    tell_next("client", wish, drawn, [*repeated(given), *besides])
     return 0

@@ -5,7 +5,6 @@ server.
 import argparse
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NoReturn
 
@@ -20,7 +19,7 @@ from .drawn import Drawn, add_show, save, show, tell, tell_next
 from .parser import Commands
 from .server import HERE, NotDrawn, Server
 from .settings import check_role, settings_of
-from .wishes import Wish, add_wish, wish_of
+from .wishes import Wish, add_wish, repeated, wish_of
 
 INTERRUPTED: Final = 130
 # What holds for one picture, where nobody says otherwise.
@@ -72,8 +71,12 @@ def run(given: argparse.Namespace) -> int:
         resolved = _for_one(settings_of(given))
         check_role(resolved, frozenset({Role.MONOLITHIC}))
         drawn, seconds = _by_ourselves(resolved, wish)
-        model = ["--model", resolved.settings.model]
-        besides = [] if resolved.sources["model"] == "default" else model
+        told = [name for name in (*FIELDS, "config") if getattr(given, name, None) is not None]
+        besides = [
+            part
+            for name in told
+            for part in (f"--{name.replace('_', '-')}", str(getattr(given, name)))
+        ]
     else:
         _refuse_settings(given)
         drawn, seconds = by_server(given.url, wish, given.wait)
@@ -81,7 +84,7 @@ def run(given: argparse.Namespace) -> int:
     paths = save(drawn, wish)
     show(drawn, given.show)
     tell(drawn, paths, seconds)
-    tell_next("generate", wish, drawn, _repeated(wish, besides))
+    tell_next("generate", wish, drawn, [*repeated(given), *besides])
     return 0
 
 
@@ -150,10 +153,3 @@ def _refuse_settings(given: argparse.Namespace) -> None:
             f"--{told[0].replace('_', '-')}: is a setting of a server, and that of --url has its "
             "own; leave one of them out"
         )
-
-
-def _repeated(wish: Wish, besides: Sequence[str]) -> list[str]:
-    """What draws the same again, but for the prompt and the seed."""
-    size = wish.parameters
-    sized = ["--size", f"{size['width']}x{size['height']}"] if "width" in size else []
-    return [*sized, *besides]

@@ -92,6 +92,18 @@ def wish_of(given: argparse.Namespace) -> Wish:
     )
 
 
+def repeated(given: argparse.Namespace) -> list[str]:
+    """What was typed, but for what names a picture of several, or a file."""
+    flags = {
+        "--size": given.size,
+        "--steps": given.steps,
+        "--negative-prompt": given.negative_prompt,
+        "--image": given.image,
+    }
+    found = [part for name, each in flags.items() if each is not None for part in (name, str(each))]
+    return found + [part for each in given.set for part in ("--set", each)]
+
+
 def file_name(prompt: str, output_format: str) -> Path:
     """In the current folder, after the prompt; one that nobody has."""
     words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:LONGEST_NAME].rstrip("-")

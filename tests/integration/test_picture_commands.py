@@ -78,7 +78,8 @@ def test_generate_lets_a_server_draw(server: ServerProcess, tmp_path: Path) -> N
         picture = opened((tmp_path / f"fox-{number}.webp").read_bytes())
         assert (picture.format, picture.size) == ("WEBP", (64, 96))
     assert "fox-2.webp  64x96, 2 steps, seed 8" in done.stdout
-    assert f"--size 64x96 --url {server.base_url} --seed 7" in done.stdout
+    typed = "--size 64x96 --steps 2 --image in.png --set strength=0.9"
+    assert f"'{PROMPT}' {typed} --url {server.base_url} --seed 7\n" in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
 
