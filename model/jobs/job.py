@@ -1,5 +1,7 @@
 """One job, and the bounds that new ones are held to."""
 
+import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,3 +56,25 @@ class Limits:
 
     all: int
     each: int
+
+
+def new_job(
+    *,
+    owner: str,
+    payer: str,
+    request: Mapping[str, Any],
+    told: Mapping[str, Any],
+    fingerprint: str,
+    key: str | None = None,
+) -> Job:
+    """One that waits, of an id that nobody guesses."""
+    return Job(
+        id=f"video_{uuid.uuid4().hex}",
+        owner=owner,
+        payer=payer,
+        created=time.time(),
+        request=request,
+        told=told,
+        fingerprint=fingerprint,
+        key=key,
+    )

@@ -44,10 +44,6 @@ class JobStore:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="jobs")
         self._table: JobTable | None = None
 
-    @property
-    def open(self) -> bool:
-        return self._table is not None
-
     async def acquire(self) -> None:
         """Raises:
         Held: not yet.

@@ -5,9 +5,8 @@ found again by a server that comes after it.
 import asyncio
 import functools
 import time
-import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ..contract.generation import GenerationRequest
@@ -287,29 +286,3 @@ class VideoJobs:
         percent = min(100 * step // of, MOST_PERCENT)
         # In the store's one thread, and so in order; before whatever ends the job.
         store.soon(store.table.advance, id_, percent)
-
-
-def job_of(
-    owner: str,
-    payer: str,
-    request: dict[str, object],
-    told: dict[str, object],
-    fingerprint: str,
-    key: str | None,
-) -> Job:
-    """A new one."""
-    return Job(
-        id=f"video_{uuid.uuid4().hex}",
-        owner=owner,
-        payer=payer,
-        created=time.time(),
-        request=request,
-        told=told,
-        fingerprint=fingerprint,
-        key=key,
-    )
-
-
-def without_deadline(wanted: GenerationRequest, request: Job) -> GenerationRequest:
-    """Nobody waits for it, unless who asked said how long it is wanted."""
-    return wanted if "timeout_s" in request.request else replace(wanted, deadline=None)

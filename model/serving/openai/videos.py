@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -10,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from ...contract.generation import GenerationRequest
 from ...errors import EngineLost, InvalidRequest, Unsupported
-from ...jobs.job import Job
+from ...jobs.job import Job, new_job
 from ...media.encode import CONTENT_TYPES, VIDEO
 from ...media.remote import PictureFetcher
 from .. import gate
@@ -18,7 +19,7 @@ from ..body import read_body, until_disconnect
 from ..context import Serving
 from ..outcomes import counted
 from ..v2_rest import check_model
-from ..video_jobs import THUMBNAIL, VideoJobs, job_of, without_deadline
+from ..video_jobs import THUMBNAIL, VideoJobs
 from .bodies import read
 from .fields import LONGEST_USER, Route
 from .filming import NAMES, Film, asked_for, read_film
@@ -40,7 +41,8 @@ def jobs_of(serving: Serving) -> VideoJobs:
 
     async def prepare(job: Job, reference: bytes | None) -> GenerationRequest:
         wanted = await _prepared(serving, dict(job.request), reference)
-        return without_deadline(wanted, job)
+        # Nobody waits for it, unless who asked said how long it is wanted.
+        return wanted if "timeout_s" in job.request else replace(wanted, deadline=None)
 
     return VideoJobs(serving, prepare)
 
@@ -128,7 +130,7 @@ async def _create(
         line["user"] = film.user
     wanted = await _prepared(serving, dict(film.values), film.reference)
     owner = _owner(request)
-    job = job_of(
+    job = new_job(
         owner=owner,
         payer=f"{owner} {film.user}",
         # A restart draws the same video.

@@ -14,9 +14,9 @@ from model.contract.generation import Generation, GenerationRequest, Sampling, T
 from model.contract.sampling import Task
 from model.contract.state import State
 from model.errors import EngineLost, GenerationFailed, NoReplica, QueueFull
-from model.jobs.job import Job, Status
+from model.jobs.job import Job, Status, new_job
 from model.serving.context import Serving
-from model.serving.video_jobs import VideoJobs, job_of
+from model.serving.video_jobs import VideoJobs
 from model.settings import Settings
 
 SOON = 20.0
@@ -27,6 +27,9 @@ WANTED = GenerationRequest(
     sampling=Sampling(width=32, height=32, num_inference_steps=2, num_frames=2, fps=8.0),
     seeds=(7,),
 )
+ASKED: dict[str, Any] = {
+    "owner": "ann", "payer": "ann", "request": {}, "told": {}, "fingerprint": "one"
+}  # fmt: skip
 
 
 class Role:
@@ -63,7 +66,7 @@ async def jobs(serving: Serving, tmp_path: Path) -> AsyncIterator[VideoJobs]:
 
 
 async def ended(jobs: VideoJobs) -> Job:
-    job = await jobs.add(job_of("ann", "ann", {}, {}, "one", None), None)
+    job = await jobs.add(new_job(**ASKED), None)
     async with asyncio.timeout(SOON):
         while (found := await jobs.get(job.id, "ann")).unfinished:  # noqa: ASYNC110 - a database
             await asyncio.sleep(0.01)
@@ -108,7 +111,7 @@ async def test_a_loss_that_ends_the_server_is_the_next_ones_to_judge(
         raise EngineLost("killed")
 
     serving.role.generate = lose  # type: ignore[method-assign]
-    job = await jobs.add(job_of("ann", "ann", {}, {}, "one", None), None)
+    job = await jobs.add(new_job(**ASKED), None)
     async with asyncio.timeout(SOON):
         while serving.state.live:  # noqa: ASYNC110 - a fake role sets it
             await asyncio.sleep(0.01)
