@@ -80,9 +80,8 @@ class JobStore:
         return await self._do(self.path(id_, kind).read_bytes)
 
     async def forget(self, id_: str) -> None:
-        """The job, and all its files."""
-        await self._do(self.table.remove, id_)
-        await self._do(self._remove_files, id_)
+        """The job, and all its files: nobody sees one without the other gone."""
+        await self._do(self._forget, id_)
 
     async def close(self) -> None:
         if self._table is not None:
@@ -130,7 +129,8 @@ class JobStore:
         finally:
             part.unlink(missing_ok=True)
 
-    def _remove_files(self, id_: str) -> None:
+    def _forget(self, id_: str) -> None:
+        self.table.remove(id_)
         for each in (self.folder / FILES).glob(f"{id_}.*"):
             with contextlib.suppress(FileNotFoundError):
                 each.unlink()
