@@ -483,6 +483,9 @@ def test_openapi_names_the_public_paths(server: ServerProcess) -> None:
         "/v1/images/generations",
         "/v1/images/edits",
         "/v1/images/variations",
+        "/v1/videos",
+        "/v1/videos/{video_id}",
+        "/v1/videos/{video_id}/content",
     }
 
 

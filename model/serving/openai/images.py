@@ -21,7 +21,7 @@ from ..outcomes import counted
 from ..v2_rest import check_model
 from . import envelope
 from .bodies import read
-from .fields import Route
+from .fields import IMAGES, Route
 from .partial import event, events, with_previews
 from .reading import NAMES, Wish, understand
 from .schema import request_body
@@ -56,7 +56,7 @@ def build_router(serving: Serving) -> APIRouter:
                 response_model=None,
             )
 
-    for route in Route:
+    for route in sorted(IMAGES):
         add(route)
     return router
 
