@@ -104,7 +104,7 @@ def test_w53_an_editor_draws_with_a_picture_and_without(editor: ServerProcess) -
     [
         ((tensor("image", base64_of(png(48, 64))),), {}, "image: has 48x64 pixels; this model nee"),
         ((), {"num_frames": 9}, "num_frames: is for video models, and this one draws pictures"),
-        ((), {"output_format": "mp4"}, "output_format: of pictures is one of png, jpeg, webp, raw"),
+        ((), {"output_format": "mp4"}, "output_format: of pictures is one of png, jpeg, webp, a"),
     ],
 )  # fmt: skip
 def test_w53_what_an_editor_does_not_take_is_named(
