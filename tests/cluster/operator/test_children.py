@@ -163,6 +163,8 @@ def test_c07_children_that_are_no_longer_wanted_are_pruned(
     kubectl.appearing("deployment", "fox-decoder")
     kubectl.appearing("horizontalpodautoscaler", "fox")
     services.apply("fox", networkPolicy={"enabled": False})
+    # A router of before keeps its workers until then.
+    services.make_ready("fox")
     for role in ROLES:
         kubectl.vanishing("deployment", f"fox-{role}")
         kubectl.vanishing("service", f"fox-{role}")
