@@ -29,8 +29,8 @@ def test_c16_new_version_waits_for_warm(rolling: Rolling) -> None:
 def test_c16_scaled_up_and_down(rolling: Rolling) -> None:
     rolling.kubectl.run("scale", "dsvc", rolling.name, f"--replicas={PODS + 1}")
     came = rolling.settled(PODS + 1)
-    rolling.load.served(3)
-    assert all(pictures(rolling, each) for each in came), "a pod is Ready, and nobody is sent there"
+    # Which pod a new connection gets is chance.
+    wait_until(lambda: all(pictures(rolling, each) for each in came), "each draws for users", 120)
     rolling.kubectl.run("scale", "dsvc", rolling.name, f"--replicas={PODS}")
     rolling.settled(PODS)
 
