@@ -1,9 +1,12 @@
 """``grpc.health.v1`` that a server can end with."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+UNKNOWN: Final = HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]
@@ -11,15 +14,32 @@ class Health(health.aio.HealthServicer):  # type: ignore[misc, name-defined]
 
     def __init__(self) -> None:
         super().__init__()
-        self.over = asyncio.Event()
+        self._over = False
+        self._news = asyncio.Event()
 
     async def Watch(self, request: Any, context: Any) -> None:
-        both = {
-            asyncio.ensure_future(each)
-            for each in (super().Watch(request, context), self.over.wait())
-        }
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in both:
-                each.cancel()
+        """Never broken off from here: gRPC does not end a call whose message is under way."""
+        told = None
+        while True:
+            news = self._news
+            status = self._server_status.get(request.service, UNKNOWN)
+            if status != told:
+                await context.write(HealthCheckResponse(status=status))
+                told = status
+            elif self._over:
+                return
+            else:
+                await news.wait()
+
+    async def set(self, service: str, status: Any) -> None:
+        await super().set(service, status)
+        self._tell()
+
+    def end(self) -> None:
+        """Let those who watch hear what there is to hear, and end their calls."""
+        self._over = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()

@@ -72,7 +72,7 @@ class GrpcPort:
 
     async def stop(self, grace: float) -> None:
         """Refuse new calls; give running ones ``grace`` seconds."""
-        self._health.over.set()
+        self._health.end()
         await self.server.stop(grace)
 
 
